@@ -1,0 +1,166 @@
+"""The schema of a part, read from the signature of what makes it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+
+import pydantic
+
+from normlab.errors import PluginBroken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Factories = tuple[Callable[..., Any], ...]
+
+
+class Parameter(NamedTuple):
+    """One parameter of a part, for people.
+
+    Attributes:
+        name: Its name, as in YAML.
+        type: Its type in words, with its bounds.
+        default: Its default, or `...` if it has none.
+        description: What it means.
+    """
+
+    name: str
+    type: str
+    default: Any
+    description: str
+
+
+@lru_cache(maxsize=None)
+def schema(factories: Factories) -> type[pydantic.BaseModel]:
+    """A pydantic model of the parameters that the factories take.
+
+    Of a class, the parameters are those of its constructor that are not keyword-only (those are the site's); of a
+    function, the keyword-only ones.
+
+    Raises:
+        PluginBroken: A parameter has no type, or one that can't be checked.
+    """
+    fields: dict[str, Any] = {}
+    for factory in factories:
+        for parameter in _parameters(factory):
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields.setdefault(parameter.name, (_hint(factory, parameter), default))
+    try:
+        return pydantic.create_model(
+            "Parameters",
+            __config__=pydantic.ConfigDict(
+                extra="forbid", frozen=True, allow_inf_nan=False, strict=True, protected_namespaces=()
+            ),
+            **fields,
+        )
+    except pydantic.errors.PydanticUserError as error:
+        names = ", ".join(factory.__name__ for factory in factories)
+        raise PluginBroken(f"{names}: its signature is no schema: {error}") from error
+
+
+def check(factories: Factories, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters, those given and the defaults of the rest.
+
+    Raises:
+        pydantic.ValidationError: A parameter is unknown, of a wrong type or out of bounds.
+        PluginBroken: The signature is no schema.
+    """
+    checked = schema(factories)(**_lists_to_tuples(factories, parameters))
+    return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def accepted(factory: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that this factory names."""
+    return {parameter.name: parameters[parameter.name] for parameter in _parameters(factory)}
+
+
+def describe(factories: Factories) -> list[Parameter]:
+    """The parameters, in the order of the signatures, with types, defaults and descriptions."""
+    texts: dict[str, str] = {}
+    for factory in reversed(factories):
+        texts.update(_descriptions(factory))
+    result = []
+    for name, field in schema(factories).model_fields.items():
+        default = ... if field.is_required() else field.default
+        result.append(Parameter(name, _words(field), default, texts.get(name, "")))
+    return result
+
+
+def _parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
+    # what a site or a network tells is the other kind: keyword-only in constructors, positional in functions
+    own = inspect.Parameter.POSITIONAL_OR_KEYWORD if inspect.isclass(factory) else inspect.Parameter.KEYWORD_ONLY
+    return [parameter for parameter in inspect.signature(factory).parameters.values() if parameter.kind is own]
+
+
+def _hint(factory: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    function = factory.__init__ if inspect.isclass(factory) else factory  # type: ignore[misc] # of this very class
+    if parameter.annotation is parameter.empty:
+        raise PluginBroken(f"{factory.__name__}: parameter {parameter.name!r} has no type; write `{parameter.name}: int`")
+    # this annotation alone: others, of arguments that are no parameters, may name what only type checkers import
+    alone = type("Alone", (), {"__annotations__": {parameter.name: parameter.annotation}})
+    try:
+        return typing.get_type_hints(alone, function.__globals__, include_extras=True)[parameter.name]
+    except (NameError, TypeError) as error:
+        raise PluginBroken(f"{factory.__name__}: the type of {parameter.name!r} can't be read: {error}") from error
+
+
+def _lists_to_tuples(factories: Factories, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """YAML has lists where Python has tuples; strict checking would refuse them."""
+    known = schema(factories).model_fields
+    return {
+        name: tuple(value) if isinstance(value, list) and name in known and _wants_tuple(known[name].annotation) else value
+        for name, value in parameters.items()
+    }
+
+
+def _wants_tuple(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is tuple or any(_wants_tuple(inner) for inner in typing.get_args(annotation))
+
+
+_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
+def _words(field: Any) -> str:
+    bounds = [
+        f"{word} {getattr(entry, name)}"
+        for entry in field.metadata
+        for name, word in _BOUNDS.items()
+        if getattr(entry, name, None) is not None
+    ]
+    return " ".join([_type_words(field.annotation), *bounds])
+
+
+def _type_words(annotation: Any) -> str:
+    arguments = typing.get_args(annotation)
+    origin = typing.get_origin(annotation)
+    if origin is typing.Literal:
+        return " | ".join(map(str, arguments))
+    if origin is typing.Union:
+        return " | ".join(_type_words(argument) for argument in arguments)
+    if origin in (tuple, list):
+        return f"list of {_type_words(arguments[0])}" if arguments else "list"
+    if origin is typing.Annotated:
+        return _type_words(arguments[0])
+    return "null" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
+
+
+def _descriptions(factory: Callable[..., Any]) -> dict[str, str]:
+    """The `Args:` of a docstring in Google's form: of the class, or of the function."""
+    text = inspect.getdoc(factory) or ""
+    match = re.search(r"^Args:\n((?:[ \t].*\n?|\n)*)", text, re.MULTILINE)
+    if not match:
+        return {}
+    found: dict[str, str] = {}
+    name = ""
+    for line in match.group(1).splitlines():
+        entry = re.match(r" {4}\*{0,2}(\w+)(?: \(.*?\))?: (.*)", line)
+        if entry:
+            name = entry.group(1)
+            found[name] = entry.group(2)
+        elif name and line.strip():
+            found[name] += " " + line.strip()
+    return found

@@ -1,0 +1,101 @@
+"""The Gluon blocks that host methods: parameters, deferred shapes, channel axis, running state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from normlab import norm_state
+from normlab.compat import mxnet
+from normlab.initializers import declared_initializer
+
+if TYPE_CHECKING:
+    from normlab.norm import NormLayer
+    from normlab.norm_ways import NormResidual, NormWeight
+
+mx = mxnet()
+
+
+class Host(mx.gluon.HybridBlock):  # type: ignore[misc] # MXNet has no types
+    """A block whose parameters are those that a method declares.
+
+    Attributes:
+        method: The layer or weight method inside.
+    """
+
+    def __init__(self, method: Any, channels: int) -> None:
+        super().__init__(prefix=None)
+        self.method = method
+        with self.name_scope():
+            for name, declared in method.declared.items():
+                parameter = self.params.get(
+                    name,
+                    shape=declared.shape(channels) if channels else (0,),
+                    init=declared_initializer(declared.initializer),
+                    grad_req="write" if declared.trainable else "null",
+                    differentiable=declared.trainable,
+                    allow_deferred_init=True,
+                    lr_mult=declared.learning_rate_factor,
+                )
+                setattr(self, name, parameter)
+
+    def _shapes_from(self, channels: int) -> None:
+        for name, declared in self.method.declared.items():
+            self._reg_params[name].shape = declared.shape(channels)
+
+    def _run(self, F: Any, *inputs: Any, **parameters: Any) -> Any:
+        norm_state.require_trace(F)
+        y = self.method.hybrid_forward(F, *inputs, **parameters)
+        for name, value in self.method.take_updates().items():
+            norm_state.update(self._reg_params[name], value)
+        return y
+
+
+class NormBlock(Host):
+    """A norm at one site.
+
+    Inputs: `(N, C)`, `(N, C, H, W)` or `(N, T, C)`, as the site's layout says. Output: the same shape.
+    """
+
+    def __init__(self, layer: NormLayer) -> None:
+        if layer.in_channels:
+            layer.prepare()
+        super().__init__(layer, layer.in_channels)
+
+    def infer_shape(self, x: Any, *_: Any) -> None:
+        """Complete shapes that were unknown at construction, from the first input."""
+        self.method.in_channels = x.shape[self.method.axis]
+        self.method.prepare()
+        self._shapes_from(self.method.in_channels)
+
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
+        """Compute the norm, with the channels moved to axis 1 and back."""
+        axis = self.method.axis
+        if axis == 1:
+            return self._run(F, x, **parameters)
+        y = self._run(F, F.swapaxes(x, dim1=1, dim2=axis), **parameters)
+        return F.swapaxes(y, dim1=1, dim2=axis)
+
+    def __repr__(self) -> str:
+        return f"{type(self.method).__name__}(in_channels={self.method.in_channels}, layout={self.method.layout})"
+
+
+class WeightBlock(Host):
+    """A method on one weight, `(out, ...)` to the same shape."""
+
+    def __init__(self, method: NormWeight) -> None:
+        super().__init__(method, method.out_channels)
+
+    def hybrid_forward(self, F: Any, weight: Any, **parameters: Any) -> Any:
+        """Compute the weight that the layer uses."""
+        return self._run(F, weight, **parameters)
+
+
+class ResidualBlock(Host):
+    """Where a branch meets its shortcut: `(N, C, H, W)` twice to the same shape."""
+
+    def __init__(self, method: NormResidual) -> None:
+        super().__init__(method, method.in_channels)
+
+    def hybrid_forward(self, F: Any, branch: Any, shortcut: Any, **parameters: Any) -> Any:
+        """Compute what the block gives."""
+        return self._run(F, branch, shortcut, **parameters)

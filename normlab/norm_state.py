@@ -1,0 +1,158 @@
+"""The mode of a pass, and the running state of norms inside MXNet's graphs.
+
+MXNet decides between training and prediction when an operator runs; Python code in `hybrid_forward` runs once, when
+the graph is traced. normlab builds its graphs itself, so it traces a network twice over one set of parameters, once
+for training and once for prediction, and the mode is a plain Python value (`is_training()`) while tracing. Operators
+always run in MXNet's training mode: batch statistics and gradients then mean the same in both graphs, and `backward()`
+with its default is right for both.
+
+A norm hands the new value of its state to `update()`. In a graph it becomes one more output, which the graph's caller
+writes into the parameter after the forward pass; eagerly it is written at once. So state changes in the forward pass
+of a training step, once, whatever is done with the gradients later.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from normlab.compat import mxnet
+from normlab.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Constant(NamedTuple):
+    """A vector that an operator wants as a variable of the graph.
+
+    Attributes:
+        fill: The value of each element.
+        size: The number of elements, or of elements for each example of the batch.
+        per_example: Whether `size` is to be multiplied by the number of examples.
+        scratch: Whether the operator may write to it.
+    """
+
+    fill: float
+    size: int
+    per_example: bool
+    scratch: bool
+
+
+@dataclass
+class Trace:
+    """One pass over a network in a mode that is decided beforehand.
+
+    Attributes:
+        training: Whether it is a training pass.
+        symbolic: Whether it records a graph instead of computing.
+        frozen: Whether new states are dropped.
+        updates: The parameters that hold state, with the symbols of their new values.
+        constants: The variables that the graph's caller must supply, by name.
+    """
+
+    training: bool
+    symbolic: bool = False
+    frozen: bool = False
+    updates: list[tuple[Any, Any]] = field(default_factory=list)
+    constants: dict[str, Constant] = field(default_factory=dict)
+
+
+class _Current(threading.local):
+    trace: Trace | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    """Run a pass under `trace`, and what it calls."""
+    previous, _current.trace = _current.trace, trace
+    try:
+        yield trace
+    finally:
+        _current.trace = previous
+
+
+def is_training() -> bool:
+    """Whether this pass trains: as the running trace says, else as MXNet does."""
+    if _current.trace is not None:
+        return _current.trace.training
+    return bool(mxnet().autograd.is_training())
+
+
+@contextmanager
+def frozen_state() -> Iterator[None]:
+    """Drop the new states of passes inside, for instruments that only look."""
+    with tracing(Trace(training=is_training(), frozen=True)):
+        yield
+
+
+def require_trace(F: Any) -> None:
+    """Refuse a graph that is traced by somebody else, whose mode nobody can know.
+
+    Raises:
+        PluginError: A norm was reached by `hybridize()` of a block around it.
+    """
+    mx = mxnet()
+    if F is mx.symbol and (_current.trace is None or not _current.trace.symbolic):
+        raise PluginError(
+            "a norm of normlab can't be traced by hybridize() of the network around it, which freezes its mode; "
+            "compile the network with normlab.Graph(network, training=...), or leave it imperative"
+        )
+
+
+def update(parameter: Any, value: Any) -> None:
+    """Give a parameter that holds state its new value, as of the end of this forward pass.
+
+    Args:
+        parameter: The Gluon parameter, with `grad_req="null"`.
+        value: Its new value, an array or a symbol of its shape.
+    """
+    trace = _current.trace
+    if trace is not None and trace.frozen:
+        return
+    if trace is not None and trace.symbolic:
+        trace.updates.append((parameter, mxnet().symbol.BlockGrad(value)))
+        return
+    write(parameter, value)
+
+
+def write(parameter: Any, value: Any) -> None:
+    """Copy an array into a parameter on the array's device, outside of any recording."""
+    with mxnet().autograd.pause():
+        value.detach().copyto(parameter.data(value.context))
+
+
+def constant(F: Any, like: Any, fill: float, size: int = 1, *, per_example: bool = False, scratch: bool = False) -> Any:
+    """A vector of one value, as operators that insist on variables need it.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        like: An array or symbol of the pass; eagerly it gives examples (its first axis), device and type.
+        fill: The value of each element.
+        size: The number of elements; of each example, with `per_example`.
+        per_example: Whether the vector has `size` elements for each example of the batch.
+        scratch: Whether the operator writes to it.
+
+    Returns:
+        An array or a symbol of shape `(size,)` or `(N * size,)`.
+    """
+    mx = mxnet()
+    if F is mx.ndarray:
+        length = size * like.shape[0] if per_example else size
+        return mx.nd.full((length,), fill, ctx=like.context, dtype=like.dtype)
+    require_trace(F)
+    trace = _current.trace
+    assert trace is not None  # noqa: S101 - require_trace() has seen to it
+    wanted = Constant(fill, size, per_example, scratch)
+    name = "normlab_{}_{}{}_{}".format(
+        "scratch" if scratch else "constant", str(fill).replace(".", "p").replace("-", "m"), "n" * per_example, size
+    )
+    if scratch:  # each operator writes to its own
+        name = f"{name}_{len(trace.constants)}"
+    trace.constants[name] = wanted
+    return mx.symbol.var(name)

@@ -1,0 +1,1 @@
+"""The two built-in methods, which register through the same hooks as everybody's."""

@@ -1,0 +1,95 @@
+"""Batch normalization (Ioffe and Szegedy, ICML 2015, arXiv:1502.03167), algorithms 1 and 2.
+
+    y = gamma (x - mean_B) / sqrt(var_B + epsilon) + beta
+
+mean_B and the biased var_B are taken over the batch and all positions, for each channel. In prediction the running
+statistics stand for them, unless `predict` says to go on with those of the batch at hand.
+
+Conventions: epsilon is inside the root. `momentum` is the share that is kept, as in MXNet and TensorFlow (PyTorch's
+is the share that is new). The paper's algorithm 2 gives the running variance the unbiased estimate, m / (m - 1) var_B,
+as PyTorch does; MXNet, Keras and Flax give it var_B. `unbiased_running_var` chooses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat
+
+from normlab.catalog.hookspecs import hookimpl
+from normlab.kernels import batch_standardize, standardize_with, values_per_channel
+from normlab.norm import Norm, NormLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class BatchNorm(NormLayer):
+    """Standardize each channel over the batch and all positions.
+
+    Shapes: x and y `(N, C)`, `(N, C, H, W)` or `(N, T, C)`. Parameters: gamma `(C,)` from 1, beta `(C,)` from 0.
+    State: running_mean `(C,)` from 0, running_var `(C,)` from 1.
+
+    Args:
+        epsilon: Added to the variance, inside the root.
+        momentum: Share of the running statistics that each training step keeps.
+        predict: Statistics of prediction: `running`, or those of the `batch` at hand.
+        unbiased_running_var: Whether running_var follows the unbiased estimate, m / (m - 1) var_B for m values.
+        scale: Whether gamma is learned.
+        center: Whether beta is learned.
+    """
+
+    depends_on_batch = True
+    minimum_batch = 2
+
+    def __init__(
+        self,
+        epsilon: PositiveFloat = 1e-5,
+        momentum: Annotated[float, Field(ge=0, le=1)] = 0.9,
+        predict: Literal["running", "batch"] = "running",
+        unbiased_running_var: bool = True,
+        scale: bool = True,
+        center: bool = True,
+        **site: Any,
+    ) -> None:
+        super().__init__(scale=scale, center=center, **site)
+        self.epsilon = epsilon
+        self.momentum = momentum
+        self.predict = predict
+        self.unbiased_running_var = unbiased_running_var
+        self.affine()
+        self.state("running_mean", "zeros")
+        self.state("running_var", "ones")
+
+    def hybrid_forward(  # type: ignore[override] # takes what it declared
+        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any
+    ) -> Any:
+        """Standardize, and in training move the running statistics."""
+        if not self.training and self.predict == "running":
+            return standardize_with(F, x, gamma, beta, running_mean, running_var, self.epsilon)
+        y, mean, variance = batch_standardize(F, x, gamma, beta, self.in_channels, self.epsilon)
+        if self.training:
+            keep, new = self.momentum, 1 - self.momentum
+            if self.unbiased_running_var:
+                count = values_per_channel(F, x, self.in_channels)
+                variance = F.broadcast_mul(variance, count / (count - 1))
+            self.update(
+                running_mean=keep * running_mean + new * mean,
+                running_var=keep * running_var + new * variance,
+            )
+        return y
+
+
+@hookimpl
+def normlab_norms() -> Iterator[Norm]:
+    """Register `batch`."""
+    yield Norm(
+        "batch",
+        layer=BatchNorm,
+        title="Batch normalization",
+        formula="y = gamma (x - mean_B) / sqrt(var_B + epsilon) + beta",
+        authors="Ioffe, Szegedy",
+        venue="ICML",
+        year=2015,
+        paper="arXiv:1502.03167",
+    )

@@ -1,0 +1,29 @@
+"""No normalization: the control.
+
+y = x, in training and in prediction. Networks give the layer before the site a bias, which other methods' beta makes
+superfluous, so that leaving the norm out takes nothing else away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from normlab.catalog.hookspecs import hookimpl
+from normlab.norm import Norm, NormLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Identity(NormLayer):
+    """Pass activations on unchanged: any shape in, the same shape out, no parameters."""
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
+        """Return x."""
+        return F.identity(x)
+
+
+@hookimpl
+def normlab_norms() -> Iterator[Norm]:
+    """Register `none`."""
+    yield Norm("none", layer=Identity, title="No normalization", formula="y = x")
