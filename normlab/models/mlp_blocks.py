@@ -1,0 +1,67 @@
+"""The Gluon blocks of the multilayer perceptron."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from normlab.compat import mxnet
+from normlab.errors import SpecError
+from normlab.models.sites import make_activation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from normlab.models.sites import Sites
+
+nn = mxnet().gluon.nn
+
+
+def build(
+    sites: Sites,
+    units: Sequence[int],
+    *,
+    inputs: int,
+    activations: Sequence[str],
+    normed: Collection[int],
+    norm_first: bool,
+    initializers: tuple[Any, Any],
+) -> Any:
+    """Stack dense layers.
+
+    Args:
+        sites: Makes norms and activations.
+        units: Units of each layer, the outputs last.
+        inputs: Number of input features.
+        activations: Activation of each layer.
+        normed: The layers with a norm, counted from 0.
+        norm_first: Whether the norm stands before the activation.
+        initializers: Of weights and of biases.
+
+    Raises:
+        SpecError: A norm is wanted at a layer that is not hidden.
+    """
+    beyond = sorted(site for site in normed if site >= len(units) - 1)
+    if beyond:
+        raise SpecError(
+            f"norm_sites: there is no hidden layer {beyond[0]}; expected numbers from 0 to {len(units) - 2}, or all"
+        )
+    weight, bias = initializers
+    net = nn.HybridSequential()
+    for index, (width, activation) in enumerate(zip(units, activations)):
+        has_norm = index in normed
+        dense = nn.Dense(
+            width,
+            in_units=inputs,
+            use_bias=not (has_norm and norm_first) or sites.bias_before(width, "NC"),
+            weight_initializer=weight,
+            bias_initializer=bias,
+        )
+        net.register_child(dense, f"dense{index}")
+        after = (
+            sites.norm(width, "NC", activation=activation, activation_first=not norm_first)
+            if has_norm
+            else make_activation(activation)
+        )
+        net.register_child(after, f"site{index}" if has_norm else f"activation{index}")
+        inputs = width
+    return net

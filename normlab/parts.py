@@ -1,0 +1,148 @@
+"""From a spec to its parts: each name looked up, each parameter checked against the part's own signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+import json
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from normlab.catalog.signature import check, schema
+from normlab.compat import threads
+from normlab.errors import SpecError
+from normlab.names import suggestion
+from normlab.spec import Part, Spec
+from normlab.spec.problems import problems
+from normlab.training.losses import LOSSES
+from normlab.training.optimizers import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from normlab.catalog import Catalog
+
+#: Settings of a spec that don't change what a run computes.
+_NOT_IDENTITY = ("name", "description", "plugins", "device")
+
+
+class Chosen(NamedTuple):
+    """An entry of the catalogue with its parameters, defaults filled in."""
+
+    entry: Any
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a spec is made of.
+
+    Attributes:
+        spec: The spec with the defaults of all parts written out.
+        dataset: The data set's source.
+        model: The network.
+        norms: The norms that act together.
+        loss: Makes the loss.
+        optimizer: Makes the optimizer.
+    """
+
+    spec: Spec
+    dataset: Chosen
+    model: Chosen
+    norms: tuple[Chosen, ...]
+    loss: Chosen
+    optimizer: Chosen
+
+    @property
+    def label(self) -> str:
+        """The norm in a word, e.g. `batch`."""
+        return "+".join(chosen.entry.name for chosen in self.norms)
+
+    def identity(self, device: str) -> str:
+        """SHA-256 of everything that decides the bits of a run but the data themselves.
+
+        Args:
+            device: Kind and number of devices.
+        """
+        settings = {key: value for key, value in self.spec.dump().items() if key not in _NOT_IDENTITY}
+        settings.update(device=device, threads=threads())
+        return sha256(json.dumps(settings, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def resolve(spec: Spec, catalog: Catalog) -> Parts:
+    """Look up the parts of a spec and check their parameters, all of them before complaining.
+
+    Raises:
+        SpecError: A name is unknown or a parameter unfit; one line each, with its place.
+        PluginBroken: A name may belong to a plugin that can't be used.
+    """
+    resolver = _Resolver(spec)
+    dataset = resolver.part(("dataset",), spec.dataset, catalog.datasets.get)
+    model = resolver.part(("model",), spec.model, catalog.models.get)
+    norms = [resolver.part(("norm", index), part, catalog.norms.get) for index, part in enumerate(spec.norm)]
+    loss = resolver.part(("loss",), spec.loss, _named("loss", LOSSES))
+    optimizer = resolver.part(("optimizer",), spec.optimizer, _named("optimizer", OPTIMIZERS))
+    if resolver.lines:
+        raise SpecError("\n".join(resolver.lines))
+    filled = {
+        "dataset": _part(dataset),
+        "model": _part(model),
+        "norm": tuple(_part(norm) for norm in norms),
+        "loss": _part(loss),
+        "optimizer": _part(optimizer),
+    }
+    return Parts(spec.model_copy(update=filled), dataset, model, tuple(norms), loss, optimizer)
+
+
+class _Function(NamedTuple):
+    """A loss, optimizer or the like: a function by its name."""
+
+    name: str
+    factories: tuple[Callable[..., Any], ...]
+
+
+def _named(word: str, functions: Mapping[str, Callable[..., Any]]) -> Callable[[str], _Function]:
+    def get(name: str) -> _Function:
+        if name not in functions:
+            raise SpecError(
+                f"unknown {word} {name!r}{suggestion(name, functions)}; expected one of {', '.join(functions)}"
+            )
+        return _Function(name, (functions[name],))
+
+    return get
+
+
+class _Resolver:
+    def __init__(self, spec: Spec) -> None:
+        self._document = spec.document
+        self.lines: list[str] = []
+
+    def part(self, path: tuple[str | int, ...], part: Part, get: Callable[[str], Any]) -> Chosen:
+        try:
+            entry = get(part.name)
+        except SpecError as error:
+            written = self._document.resolve((*path, "name"))
+            self.lines.append(f"{self._document.place(written)}: {'.'.join(map(str, written))}: {error}")
+            return Chosen(None, {})
+        try:
+            return Chosen(entry, check(entry.factories, part.parameters))
+        except ValidationError as error:
+            json_schema = schema(entry.factories).model_json_schema()
+            self.lines += problems(error, self._document, path, json_schema)
+            return Chosen(entry, {})
+
+
+def _part(chosen: Chosen) -> Part:
+    return Part(name=chosen.entry.name, parameters=_plain(chosen.parameters))
+
+
+def _plain(value: Any) -> Any:
+    """Parameters as a spec file has them."""
+    if isinstance(value, Part):
+        return {"name": value.name, **_plain(value.parameters)}
+    if isinstance(value, BaseModel):
+        return {name: _plain(item) for name, item in value}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value

@@ -1,0 +1,74 @@
+"""Accuracy and loss over whole splits, in few large calls that give back two numbers each."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from normlab.compat import mxnet
+from normlab.training.graph import Graph
+
+if TYPE_CHECKING:
+    from normlab.models.network import Network
+    from normlab.training.losses import Loss
+
+mx = mxnet()
+
+
+class Score(NamedTuple):
+    """How a network does on a split.
+
+    Attributes:
+        accuracy: Share of the examples whose greatest output is the right one.
+        loss: Mean loss of an example.
+    """
+
+    accuracy: float
+    loss: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the loss is a number; the accuracy always is, even of a network of NaN."""
+        return math.isfinite(self.loss)
+
+
+class Evaluator:
+    """Evaluates a network on splits that stay on the device.
+
+    Args:
+        network: The network.
+        loss: Its loss.
+        splits: Inputs and labels of each split, on the network's first device.
+        batch_size: Examples a call, or None for a whole split at once.
+        hybridize: False to run imperatively.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        splits: dict[str, tuple[Any, Any]],
+        batch_size: int | None,
+        *,
+        hybridize: bool,
+    ) -> None:
+        self._splits = splits
+        self._batch_size = batch_size
+
+        def scores(F: Any, inputs: Any, labels: Any) -> tuple[Any, Any]:
+            outputs = network.block(inputs)
+            right = F.sum(F.argmax(outputs, axis=1) == labels)
+            return right, F.sum(loss.each(F, outputs, labels))
+
+        self._graph = Graph(scores, network.parameters.values(), training=False, hybridize=hybridize)
+
+    def __call__(self, split: str) -> Score:
+        """Evaluate one split."""
+        inputs, labels = self._splits[split]
+        size = self._batch_size or len(labels)
+        calls = [
+            self._graph(inputs[start : start + size], labels[start : start + size])
+            for start in range(0, len(labels), size)
+        ]
+        right, loss = (sum(float(call[index].asscalar()) for call in calls) for index in (0, 1))
+        return Score(right / len(labels), loss / len(labels))

@@ -1,0 +1,114 @@
+"""A function of blocks compiled to one MXNet graph, in one mode."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Callable
+
+from normlab import norm_state
+from normlab.compat import mxnet
+from normlab.norm_state import Constant, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+mx = mxnet()
+
+
+class Graph:
+    """One function of arrays and parameters, traced once for its mode and then run as a whole.
+
+    MXNet's own `hybridize()` traces once for training and prediction together; here each mode has its graph, so
+    Python code in a norm may ask `self.training`. New states of norms come out of the graph as further outputs and
+    are written when it returns.
+
+    Args:
+        function: `function(F, *inputs)` gives an array or symbol, or a tuple of them; it may call blocks.
+        parameters: The Gluon parameters that it uses.
+        training: Whether it is traced for training.
+        hybridize: False to run it imperatively, operator by operator.
+        freeze_state: Whether new states of norms are dropped instead of written.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        parameters: Iterable[Any],
+        *,
+        training: bool,
+        hybridize: bool = True,
+        freeze_state: bool = False,
+    ) -> None:
+        self._function = function
+        self._parameters = {parameter.name: parameter for parameter in parameters}
+        self._training = training
+        self._hybridize = hybridize
+        self._freeze_state = freeze_state
+        self._op: Any = None
+        self._arguments: list[tuple[str, Any]] = []
+        self._states: list[Any] = []
+        self._outputs = 0
+        self._constants: dict[tuple[Any, ...], Any] = {}
+
+    def __call__(self, *inputs: Any) -> list[Any]:
+        """Run it.
+
+        Args:
+            *inputs: Arrays on one device, the batch first.
+
+        Returns:
+            Its outputs.
+        """
+        # Operators run in MXNet's training mode in both graphs; see normlab.norm_state.
+        with nullcontext() if mx.autograd.is_training() else mx.autograd.train_mode():
+            if not self._hybridize:
+                return self._imperative(inputs)
+            if self._op is None:
+                self._trace(len(inputs))
+            outputs = self._op(*[self._argument(kind, what, inputs) for kind, what in self._arguments])
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        if not self._freeze_state:
+            for parameter, value in zip(self._states, outputs[self._outputs :]):
+                norm_state.write(parameter, value)
+        return outputs[: self._outputs]
+
+    def _imperative(self, inputs: tuple[Any, ...]) -> list[Any]:
+        with norm_state.tracing(Trace(self._training, frozen=self._freeze_state)):
+            outputs = self._function(mx.nd, *inputs)
+        return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+
+    def _trace(self, count: int) -> None:
+        names = [f"normlab_input{index}" for index in range(count)]
+        trace = Trace(self._training, symbolic=True)
+        with norm_state.tracing(trace):
+            outputs = self._function(mx.sym, *map(mx.sym.var, names))
+        outputs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+        self._outputs = len(outputs)
+        self._states = [parameter for parameter, _ in trace.updates]
+        graph = mx.sym.Group(outputs + [value for _, value in trace.updates])
+        for name in graph.list_inputs():
+            if name in names:
+                self._arguments.append(("input", names.index(name)))
+            elif name in trace.constants:
+                self._arguments.append(("constant", (name, trace.constants[name])))
+            else:
+                self._arguments.append(("parameter", self._parameters[name]))
+        of_data = [index for index, (kind, _) in enumerate(self._arguments) if kind == "input"]
+        of_parameters = [index for index, (kind, _) in enumerate(self._arguments) if kind != "input"]
+        # static_shape would let running statistics be read stale
+        flags = [("data_indices", of_data), ("param_indices", of_parameters), ("static_alloc", True)]
+        self._op = mx.nd.CachedOp(graph, flags)
+
+    def _argument(self, kind: str, what: Any, inputs: tuple[Any, ...]) -> Any:
+        if kind == "input":
+            return inputs[what]
+        if kind == "parameter":
+            return what.data(inputs[0].context)
+        return self._constant(*what, like=inputs[0])
+
+    def _constant(self, name: str, wanted: Constant, like: Any) -> Any:
+        length = wanted.size * like.shape[0] if wanted.per_example else wanted.size
+        found = (name, length, like.context)
+        if found not in self._constants:
+            self._constants[found] = mx.nd.full((length,), wanted.fill, ctx=like.context, dtype=like.dtype)
+        return self._constants[found]

@@ -1,0 +1,146 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+from normlab.compat import mxnet
+from normlab.training.graph import Graph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from normlab.models.network import Network
+    from normlab.training.batches import Batches
+    from normlab.training.losses import Loss
+
+mx = mxnet()
+
+
+@dataclass
+class Clock:
+    """Seconds spent, by what they were spent on."""
+
+    training: float = 0.0
+    evaluation: float = 0.0
+
+
+class Trainer:
+    """Takes steps: gather a batch, forward and backward in one graph, update.
+
+    Args:
+        network: The network, on one or more devices.
+        loss: What a step minimizes.
+        optimizer: An MXNet optimizer.
+        data: Inputs and labels of the training split, once on each device.
+        batches: The order of examples.
+        hybridize: False to run imperatively.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Any,
+        data: Sequence[tuple[Any, Any]],
+        batches: Batches,
+        *,
+        hybridize: bool,
+    ) -> None:
+        self._network = network
+        self._data = data
+        self._batches = batches
+        # in the graph, so that gradients are those of what a step minimizes
+        factor = 1 / batches.batch_size if loss.reduction == "mean" else 1.0
+        self._trainable = {name: p for name, p in network.parameters.items() if p.grad_req != "null"}
+        self._gradient = network.way("gradient")
+        self._project = network.way("project")
+        # several devices need a store to add up their gradients
+        store = {"kvstore": "device", "update_on_kvstore": False} if len(data) > 1 else {"kvstore": None}
+        self._gluon = mx.gluon.Trainer(list(self._trainable.values()), optimizer, **store)
+
+        def step_loss(F: Any, images: Any, labels: Any, indices: Any) -> Any:
+            outputs = network.block(F.take(images, indices))
+            return F.sum(loss.each(F, outputs, F.take(labels, indices))) * factor
+
+        self._graph = Graph(step_loss, network.parameters.values(), training=True, hybridize=hybridize)
+
+    def steps(self, first: int, last: int, stepped: Callable[[int], None]) -> None:
+        """Take the steps from `first` up to and without `last`, counted from 0."""
+        order = self._batches.indices(first, last - first)
+        # each device takes its part of every batch
+        parts = [
+            mx.nd.array(part, ctx=images.context, dtype="int32")
+            for part, (images, _) in zip(_split(order, len(self._data)), self._data)
+        ]
+        for step in range(first, last):
+            with mx.autograd.record():
+                losses = [
+                    self._graph(images, labels, part[step - first])[0]
+                    for part, (images, labels) in zip(parts, self._data)
+                ]
+            mx.autograd.backward(losses)
+            self._update()
+            stepped(step + 1)
+
+    def _update(self) -> None:
+        self._gluon.allreduce_grads()
+        for method in self._gradient:
+            for name, parameter in self._trainable.items():
+                for weight, gradient in zip(parameter.list_data(), parameter.list_grad()):
+                    _put(method(mx.nd, name, weight, gradient), gradient)
+        self._gluon.update(1, ignore_stale_grad=True)
+        for method in self._project:
+            for name, parameter in self._trainable.items():
+                for value in parameter.list_data():
+                    _put(method(mx.nd, name, value), value)
+        self._network.average_states()
+
+
+def _put(new: Any, old: Any) -> None:
+    if new is not old:
+        new.copyto(old)
+
+
+def _split(order: Any, devices: int) -> list[Any]:
+    width = order.shape[1] // devices
+    return [order[:, index * width : (index + 1) * width] for index in range(devices)]
+
+
+def train(
+    trainer: Trainer,
+    *,
+    first_step: int,
+    steps: int,
+    every: int,
+    evaluate: Callable[[int], bool],
+    stepped: Callable[[int], None] = lambda _: None,
+) -> Clock:
+    """Train, and evaluate every so many steps and after the last.
+
+    Args:
+        trainer: Takes the steps.
+        first_step: Steps already taken.
+        steps: Steps in all.
+        every: Steps between evaluations.
+        evaluate: Called with the number of steps taken; says whether to go on.
+        stepped: Called with the number of steps taken, after each.
+
+    Returns:
+        The seconds spent.
+    """
+    clock = Clock()
+    step = first_step
+    while step < steps:
+        until = min(steps, (step // every + 1) * every)
+        started = time.perf_counter()
+        trainer.steps(step, until, stepped)
+        mx.nd.waitall()
+        trained = time.perf_counter()
+        goes_on = evaluate(until)
+        clock.training += trained - started
+        clock.evaluation += time.perf_counter() - trained
+        step = until if goes_on else steps
+    return clock
