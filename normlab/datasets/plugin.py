@@ -1,0 +1,64 @@
+"""The data sets that normlab ships, for the catalogue and for `normlab data`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from normlab.catalog.entries import DataSource
+from normlab.catalog.hookspecs import hookimpl
+from normlab.datasets import arrays, cifar, mnist, places, synthetic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from normlab.datasets.base import Dataset
+    from normlab.datasets.places import Place
+    from normlab.datasets.source import Source
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A data set that normlab brings.
+
+    Attributes:
+        build: makes it; its signature is the schema of its YAML block.
+        source: where its files come from, its terms, its measures.
+    """
+
+    build: Callable[..., Dataset]
+    source: Source
+
+    def locate(self) -> list[Place]:
+        """Every place from which its files may come, with what is there now; empty if it needs none."""
+        return places.locate(self.source)
+
+    def origin(self) -> Place:
+        """The place from which its files would come now."""
+        return places.origin(self.source)
+
+
+SHIPPED: dict[str, Shipped] = {
+    shipped.source.name: shipped
+    for shipped in (
+        Shipped(mnist.mnist, mnist.MNIST),
+        Shipped(mnist.fashion_mnist, mnist.FASHION_MNIST),
+        Shipped(cifar.cifar10, cifar.CIFAR10),
+        Shipped(cifar.cifar100, cifar.CIFAR100),
+        Shipped(arrays.arrays, arrays.ARRAYS),
+        Shipped(synthetic.synthetic, synthetic.SYNTHETIC),
+    )
+}
+
+
+@hookimpl
+def normlab_datasets() -> Iterator[DataSource]:
+    """Register the shipped data sets."""
+    for name, shipped in SHIPPED.items():
+        yield DataSource(name, shipped.build, summary=shipped.source.description)
+
+
+def datasets() -> Iterator[tuple[str, Callable[..., Dataset]]]:
+    """Name and function of every shipped data set, for the hook `normlab_datasets`."""
+    for name, shipped in SHIPPED.items():
+        yield name, shipped.build

@@ -1,0 +1,105 @@
+"""A seeded task that can be learned, of any shape, for tests and first trials.
+
+Every class has a prototype; an example is the prototype of its class plus noise, clipped to [0, 1]. All is made from
+the raw 64-bit output of Philox (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011),
+which numpy promises never to change (NEP 19), by additions and multiplications only: the same on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
+
+from normlab.datasets.base import Dataset, Split, digest_of_contents
+from normlab.datasets.source import Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def _of_example(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if len(shape) not in (1, 3):
+        raise ValueError(f"has {len(shape)} numbers; expected 1 (features) or 3 (channels, height, width)")
+    return shape
+
+
+Shape = Annotated[tuple[PositiveInt, ...], AfterValidator(_of_example)]
+Classes = Annotated[int, Field(ge=2)]
+Count = PositiveInt
+OptionalCount = NonNegativeInt
+Noise = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
+
+SYNTHETIC = Source(
+    name="synthetic",
+    description="Made on the spot from a seed, of any shape: prototypes of the classes plus noise.",
+    licence="none needed",
+    citation="none needed",
+    shape=(1, 8, 8),
+    classes=10,
+    sizes=(512, 128, 256),
+)
+_STREAMS = {"prototypes": 0, "train": 1, "validation": 2, "test": 3}
+_DRAWS = 4  # uniform numbers whose sum stands for one normal number (Irwin and Hall)
+
+
+def synthetic(
+    *,
+    shape: Shape = (1, 8, 8),
+    classes: Classes = 10,
+    train: Count = 512,
+    validation: OptionalCount = 128,
+    test: Count = 256,
+    noise: Noise = 0.5,
+    seed: Seed = 0,
+) -> Dataset:
+    """A task made on the spot: float32 in [0, 1], as many examples of each class as of the others, give or take one.
+
+    Args:
+        shape: of one example: channels, height, width, or only the number of features.
+        classes: number of classes.
+        train: examples in the train split.
+        validation: examples in the validation split; 0 for none.
+        test: examples in the test split.
+        noise: standard deviation of what is added to the prototype, before clipping.
+        seed: another seed, another task; a split does not depend on the sizes of the others.
+    """
+    prototypes = _uniform(_generator(seed, "prototypes"), classes, shape)
+    sizes = {"train": train, "validation": validation, "test": test}
+    splits = {
+        name: _split(_generator(seed, name), prototypes, count, np.float32(noise))
+        for name, count in sizes.items()
+        if count
+    }
+    return Dataset(
+        name="synthetic",
+        splits=splits,
+        classes=classes,
+        class_names=tuple(str(label) for label in range(classes)),
+        digest=digest_of_contents(splits),
+        flips=False,
+    )
+
+
+def _generator(seed: int, purpose: str) -> np.random.Philox:
+    return np.random.Philox(key=np.array([seed, _STREAMS[purpose]], np.uint64))
+
+
+def _uniform(generator: np.random.Philox, count: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Numbers in [0, 1): the upper 24 bits, which float32 holds exactly."""
+    raw = np.asarray(generator.random_raw(count * math.prod(shape)), np.uint64)
+    return ((raw >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)).reshape(count, *shape)
+
+
+def _split(generator: np.random.Philox, prototypes: NDArray[np.float32], count: int, noise: np.float32) -> Split:
+    order = np.argsort(np.asarray(generator.random_raw(count)), kind="stable")
+    labels = (order % len(prototypes)).astype(np.int32)
+    total = np.zeros((count, *prototypes.shape[1:]), np.float32)
+    for _ in range(_DRAWS):
+        total += _uniform(generator, count, prototypes.shape[1:])
+    deviation = np.float32(math.sqrt(12 / _DRAWS))  # a uniform number has variance 1/12
+    images = prototypes[labels] + (total - np.float32(_DRAWS / 2)) * deviation * noise
+    return Split(np.clip(images, np.float32(0), np.float32(1)), labels)
