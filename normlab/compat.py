@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import warnings
-from types import ModuleType
+from typing import Any
 
 #: Environment settings that MXNet and libgomp read when they load, with the reason for each.
 SETTINGS = {
@@ -40,7 +40,7 @@ def threads() -> int:
     return int(text) if text.isdigit() and int(text) > 0 else processors()
 
 
-def mxnet() -> ModuleType:
+def mxnet() -> Any:
     """MXNet, imported on the first call (about a second) with all that it needs to import today."""
     if "mxnet" not in sys.modules:
         for name, value in SETTINGS.items():
@@ -52,13 +52,13 @@ def mxnet() -> ModuleType:
     return _quietly("mxnet")
 
 
-def gluoncv() -> ModuleType:
+def gluoncv() -> Any:
     """GluonCV, imported on the first call, after MXNet: it calls every failure of MXNet's "missing mxnet"."""
     mxnet()
     return _quietly("gluoncv")
 
 
-def _quietly(name: str) -> ModuleType:
+def _quietly(name: str) -> Any:
     if name in sys.modules:
         return sys.modules[name]
     with warnings.catch_warnings():

@@ -83,7 +83,7 @@ class _Run:
     def history(self) -> History:
         """Build, train, store."""
         network, trainer, evaluator, batches = self._build()
-        self._open(batches.examples)
+        self._open()
         with HistoryWriter(self.folder.path / HISTORY, self._header()) as writer:
             clock = self._train(network, trainer, evaluator, batches, writer)
             records = tuple(writer.records)
@@ -118,7 +118,7 @@ class _Run:
         size, examples = spec.training.batch_size, len(self.dataset.splits["train"])
         place = spec.document.place(("training", "batch_size"))
         if size % len(self.devices):
-            raise SpecError(f"{place}: training.batch_size: {size} can't be shared by {len(self.devices)} devices equally")
+            raise SpecError(f"{place}: training.batch_size: {size} can't be shared by {len(self.devices)} devices")
         if size > examples:
             raise SpecError(f"{place}: training.batch_size: {size}; expected at most the {examples} training examples")
 
@@ -126,7 +126,7 @@ class _Run:
         spec = self.parts.spec
         return Header(spec.name, self.parts.label, spec.seed, spec.evaluation.splits, self.folder.identity)
 
-    def _open(self, examples: int) -> None:
+    def _open(self) -> None:
         spec, path = self.parts.spec, self.folder.path
         devices = tuple(str(device) for device in self.devices)
         self.folder.prepare()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Callable
 from normlab.compat import mxnet
 
 if TYPE_CHECKING:
-    from normlab.norm import Initializer
+    from normlab.parameterized import Initializer
 
 
 def drawn(draw: Callable[..., Any]) -> Any:
     """An MXNet initializer from a function of (shape, generator), seeded from NumPy's global generator."""
-    mx = mxnet()
+    base: Any = mxnet().init.Initializer
 
-    class Drawn(mx.init.Initializer):  # type: ignore[misc,name-defined] # MXNet has no types
+    class Drawn(base):
         def _init_weight(self, _: Any, array: Any) -> None:
             import numpy as np  # noqa: PLC0415 - listing does without
 

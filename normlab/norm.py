@@ -11,11 +11,14 @@ None of this imports MXNet, so that methods can be listed and specs checked with
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, ClassVar, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, NamedTuple, Optional
 
 from normlab.errors import PluginBroken, SpecError
 from normlab.norm_ways import NormGradient, NormInitialize, NormProject, NormResidual, NormWeight
 from normlab.parameterized import Initializer, Parameterized
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: The layouts in which sites occur, with the channel axis of each.
 LAYOUTS = {"NC": 1, "NCHW": 1, "NTC": 2}
@@ -144,6 +147,7 @@ class Norm:
         year: When it was published.
         paper: `arXiv:...`, `doi:...` or an address.
         provenance: `confirmed` by the paper or its authors' code, or `unconfirmed`.
+        expected_failures: Checks of `normlab check` that the method fails by its nature, each with the reason.
         source: Where it came from; filled in by the catalogue.
     """
 
@@ -161,6 +165,7 @@ class Norm:
     year: Optional[int] = None
     paper: str = ""
     provenance: str = "confirmed"
+    expected_failures: Mapping[str, str] = field(default_factory=dict, hash=False)
     source: Source = field(default=Source(), compare=False)
 
     @property

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from normlab.norm_ways import NormResidual, NormWeight
 
 mx = mxnet()
+HybridBlock: Any = mx.gluon.HybridBlock
 
 
-class Host(mx.gluon.HybridBlock):  # type: ignore[misc] # MXNet has no types
+class Host(HybridBlock):
     """A block whose parameters are those that a method declares.
 
     Attributes:

@@ -102,5 +102,3 @@ class Parameterized:
         """The new states of the last pass, which are then forgotten."""
         updates, self._updates = self._updates, {}
         return updates
-
-

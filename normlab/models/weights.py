@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 mx = mxnet()
 nn = mx.gluon.nn
+HybridBlock: Any = mx.gluon.HybridBlock
 
 #: The layers whose weights can be normalized. Gluon's convolutions share a private base.
 WEIGHTED = (nn.Dense, nn.conv_layers._Conv)  # noqa: SLF001 - there is no public base
 
 
-class WeightedLayer(mx.gluon.HybridBlock):  # type: ignore[misc] # MXNet has no types
+class WeightedLayer(HybridBlock):
     """A layer that computes with its weight after a method.
 
     Args:

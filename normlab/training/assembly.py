@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 mx = mxnet()
 
 
-def assemble(
-    parts: Parts, dataset: Dataset, devices: Sequence[Any]
-) -> tuple[Network, Trainer, Evaluator, Batches]:
+def assemble(parts: Parts, dataset: Dataset, devices: Sequence[Any]) -> tuple[Network, Trainer, Evaluator, Batches]:
     """Build everything that a run needs.
 
     Args:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from normlab.training.randomness import generator
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Batches:
@@ -28,16 +32,16 @@ class Batches:
         self.examples = examples
         self.batch_size = batch_size
         self._seed = seed
-        self._kept: dict[int, np.ndarray] = {}
+        self._kept: dict[int, NDArray[np.int32]] = {}
 
-    def epoch(self, index: int) -> np.ndarray:
+    def epoch(self, index: int) -> NDArray[np.int32]:
         """The permutation of one epoch, `(examples,)`, int32."""
         if index not in self._kept:
             self._kept = {epoch: order for epoch, order in self._kept.items() if epoch >= index - 1}
             self._kept[index] = generator(self._seed, "batches", index).permutation(self.examples).astype(np.int32)
         return self._kept[index]
 
-    def indices(self, first_step: int, steps: int) -> np.ndarray:
+    def indices(self, first_step: int, steps: int) -> NDArray[np.int32]:
         """The examples of some steps, `(steps, batch_size)`, int32.
 
         Args:
@@ -51,7 +55,8 @@ class Batches:
             piece = self.epoch(index)[offset : offset + stop - start]
             pieces.append(piece)
             start += len(piece)
-        return np.concatenate(pieces).reshape(steps, self.batch_size)
+        order: NDArray[np.int32] = np.concatenate(pieces).reshape(steps, self.batch_size)
+        return order
 
     def digest(self, steps: int) -> str:
         """SHA-256 of the order in which a run of `steps` steps sees its examples."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from normlab.storage import read_bytes, read_json, storage_errors, write_atomica
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from normlab.models.network import Network
 
@@ -45,7 +47,7 @@ def save(folder: Path, network: Network, step: int) -> None:
     write_json(folder / MANIFEST, manifest)
 
 
-def load(folder: Path) -> dict[str, np.ndarray]:
+def load(folder: Path) -> dict[str, NDArray[Any]]:
     """Read the parameters that `save` wrote.
 
     Returns:

@@ -104,7 +104,7 @@ class Graph:
             return inputs[what]
         if kind == "parameter":
             return what.data(inputs[0].context)
-        return self._constant(*what, like=inputs[0])
+        return self._constant(what[0], what[1], inputs[0])
 
     def _constant(self, name: str, wanted: Constant, like: Any) -> Any:
         length = wanted.size * like.shape[0] if wanted.per_example else wanted.size

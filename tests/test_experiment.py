@@ -1,0 +1,180 @@
+"""A run, end to end, on small synthetic data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from normlab import experiment
+from normlab.api import run
+from normlab.errors import DataError, SpecError, StorageError
+from normlab.history import History
+from normlab.observer import Observer
+from normlab.spec import parse_spec
+from normlab.training import checkpoint
+
+SPEC = """
+name: small
+dataset: {name: synthetic, shape: [1, 6, 6], classes: 4, train: 256, test: 100, validation: 50}
+model: {name: mlp, hidden: [16, 16]}
+norm: batch
+optimizer: {name: sgd, learning_rate: 0.1}
+training: {steps: 30, batch_size: 32}
+evaluation: {every: 10, splits: [train, validation, test]}
+device: cpu
+"""
+
+
+def spec_of(*overrides, seed=None):
+    return parse_spec(SPEC, "small.yaml", overrides, seed=seed)
+
+
+def parameters(history):
+    return checkpoint.load(history.directory / "checkpoint")
+
+
+class Watcher(Observer):
+    def __init__(self):
+        self.told = []
+
+    def started(self, plan):
+        self.told.append(("started", plan.steps))
+
+    def evaluated(self, record):
+        self.told.append(("evaluated", record.step))
+
+    def finished(self, history):
+        self.told.append(("finished", history.result.status))
+
+    def reused(self, history):
+        self.told.append(("reused", history.result.status))
+
+
+def test_two_runs_of_one_spec_agree_to_the_bit(tmp_path):
+    first, second = (run(spec_of(), out=tmp_path / name) for name in "ab")
+    assert first.same_as(second)
+    assert first.result.parameters_digest == second.result.parameters_digest
+    for name, value in parameters(first).items():
+        assert (value == parameters(second)[name]).all(), name
+
+
+def test_norms_of_one_seed_start_from_the_same_weights_and_see_the_same_batches(tmp_path):
+    batch, none = (run(spec_of(f"norm={norm}"), out=tmp_path).result for norm in ("batch", "none"))
+    assert batch.digests == none.digests
+    assert batch.parameters_digest != none.parameters_digest
+    other = run(spec_of("norm=none", seed=1), out=tmp_path).result
+    assert other.digests["initialization"] != none.digests["initialization"]
+    assert other.digests["batches"] != none.digests["batches"]
+
+
+def test_accuracy_rises_and_records_are_uniform(tmp_path):
+    history = run(spec_of("training.steps=60"), out=tmp_path)
+    assert history.steps == [10, 20, 30, 40, 50, 60]
+    assert [record.examples for record in history] == [32 * step for step in history.steps]
+    assert history[-1].epoch == 60 * 32 / 256
+    assert history.accuracy("test")[-1] > 0.8
+    assert history.loss("train")[-1] < history.loss("train")[0]
+    assert set(history.as_dict()) == {"batch"}
+
+
+def test_a_stored_run_is_found_again_and_redone_on_demand(tmp_path):
+    stored = run(spec_of(), out=tmp_path)
+    watcher = Watcher()
+    assert run(spec_of(), out=tmp_path, observer=watcher) == stored
+    assert watcher.told == [("reused", "completed")]
+    watcher = Watcher()
+    again = run(spec_of(), out=tmp_path, again=True, observer=watcher)
+    assert again.directory == stored.directory
+    assert again.same_as(stored)
+    assert watcher.told[0] == ("started", 30)
+    assert watcher.told[-1] == ("finished", "completed")
+
+
+def test_what_changes_the_bits_changes_the_directory_and_what_does_not_does_not(tmp_path):
+    base = run(spec_of(), out=tmp_path).directory
+    assert run(spec_of("description=words"), out=tmp_path).directory == base
+    others = {run(spec_of(change), out=tmp_path).directory for change in ("seed=1", "norm.epsilon=0.1")}
+    assert base not in others
+    assert len(others) == 2
+
+
+def test_the_stored_spec_runs_to_the_same_bits(tmp_path):
+    first = run(spec_of(), out=tmp_path / "a")
+    text = (first.directory / "spec.yaml").read_text()
+    assert run(parse_spec(text), out=tmp_path / "b").result.parameters_digest == first.result.parameters_digest
+
+
+def test_run_directory_holds_what_is_promised(tmp_path):
+    directory = run(spec_of(), out=tmp_path).directory
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "accuracy.svg",
+        "checkpoint",
+        "environment.json",
+        "history.jsonl",
+        "result.json",
+        "spec.yaml",
+    ]
+
+
+def test_graph_and_imperative_runs_agree_to_rounding(tmp_path):
+    graph, imperative = (run(spec_of(f"hybridize={value}"), out=tmp_path) for value in ("true", "false"))
+    for name, value in parameters(graph).items():
+        np.testing.assert_allclose(parameters(imperative)[name], value, atol=1e-5, err_msg=name)
+
+
+def test_two_devices_train_as_one_does(tmp_path):
+    one, two = (run(spec_of(f"device={device}", "norm=none"), out=tmp_path) for device in ("cpu", "[cpu:0, cpu:1]"))
+    for name, value in parameters(one).items():
+        np.testing.assert_allclose(parameters(two)[name], value, atol=1e-5, err_msg=name)
+
+
+def test_a_run_that_diverges_says_where_and_scores_nothing(tmp_path):
+    history = run(spec_of("norm=none", "optimizer.learning_rate=1e30"), out=tmp_path)
+    result = history.result
+    assert result.status == "diverged"
+    assert result.diverged_step == 10
+    assert result.diverged_layer.startswith("dense")
+    assert history.accuracy("test")[-1] is None
+    assert "learning_rate" in result.message
+    assert isinstance(History.load(history.directory), History)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [
+        (["norm=bach"], "norm.*did you mean 'batch'"),
+        (["norm.epsilon=-1"], "epsilon"),
+        (["norm.epsilom=0.1"], "epsilom.*did you mean 'epsilon'"),
+        (["model.hidden=wide"], "hidden"),
+        (["model.activation=tahn"], "did you mean 'tanh'"),
+        (["model.norm_sites=[5]"], "small.yaml:4.*no hidden layer 5"),
+        (["model.weight_initializer=xavir"], "did you mean 'xavier'"),
+        (["optimizer=sdg"], "did you mean 'sgd'"),
+        (["loss=hinge"], "unknown loss"),
+        (["training.batch_size=1000"], "batch_size.*at most the 256"),
+        (["device=[cpu:0, cpu:1, cpu:2]"], "can't be shared by 3 devices"),
+    ],
+)
+def test_a_wrong_spec_is_refused_with_its_place_and_leaves_nothing(tmp_path, overrides, where):
+    with pytest.raises(SpecError, match=where):
+        run(spec_of(*overrides), out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_several_mistakes_are_told_at_once():
+    with pytest.raises(SpecError) as caught:
+        experiment.run(spec_of("norm=bach", "optimizer.lerning_rate=1", "model.hidden=2"))
+    lines = str(caught.value).splitlines()
+    assert len(lines) >= 3
+    assert all(": " in line for line in lines)
+
+
+def test_a_split_that_the_data_lack_is_refused(tmp_path):
+    with pytest.raises(DataError, match="validation"):
+        run(spec_of("dataset.validation=0"), out=tmp_path)
+
+
+def test_an_output_that_is_no_directory_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="file"):
+        run(spec_of(), out=tmp_path / "file")

@@ -1,0 +1,117 @@
+"""The mode of a pass and running state: once a training forward pass, whatever is done with the gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from normlab.compat import mxnet
+from normlab.errors import PluginBroken, PluginError
+from normlab.norm import NormLayer
+from normlab.norm_block import NormBlock
+from normlab.norm_state import frozen_state, is_training
+from normlab.norms.batch import BatchNorm
+from normlab.training.graph import Graph
+
+mx = mxnet()
+
+
+class Counter(NormLayer):
+    """Counts training passes in its state."""
+
+    def __init__(self, **site):
+        super().__init__(**site)
+        self.state("count", shape=lambda _: (1,))
+
+    def hybrid_forward(self, F, x, count):
+        if self.training:
+            self.update(count=count + 1)
+        return F.identity(x)
+
+
+def block_of(layer):
+    block = NormBlock(layer)
+    block.initialize(ctx=[mx.cpu(0), mx.cpu(1)])
+    return block
+
+
+def runner(block, *, training, hybridize, **options):
+    graph = Graph(lambda _, x: block(x), block.collect_params().values(), training=training, hybridize=hybridize, **options)
+    return lambda x: graph(x)[0]
+
+
+@pytest.fixture(params=[True, False], ids=["graph", "imperative"])
+def hybridize(request):
+    return request.param
+
+
+@pytest.mark.parametrize("backwards", [0, 1, 2])
+def test_state_moves_once_a_training_pass_whatever_the_backward(hybridize, backwards):
+    block = block_of(Counter(in_channels=3, layout="NC"))
+    run = runner(block, training=True, hybridize=hybridize)
+    x = mx.nd.ones((4, 3))
+    x.attach_grad()
+    with mx.autograd.record():
+        y = run(x)
+    for _ in range(backwards):
+        y.backward(retain_graph=True)
+    assert block.count.data(mx.cpu(0)).asscalar() == 1
+
+
+def test_state_rests_in_prediction_and_under_frozen_state(hybridize):
+    block = block_of(Counter(in_channels=3, layout="NC"))
+    runner(block, training=False, hybridize=hybridize)(mx.nd.ones((4, 3)))
+    runner(block, training=True, hybridize=hybridize, freeze_state=True)(mx.nd.ones((4, 3)))
+    with frozen_state(), mx.autograd.train_mode():
+        block(mx.nd.ones((4, 3)))
+    assert block.count.data(mx.cpu(0)).asscalar() == 0
+
+
+def test_each_device_has_its_state(hybridize):
+    block = block_of(Counter(in_channels=3, layout="NC"))
+    run = runner(block, training=True, hybridize=hybridize)
+    for device in (mx.cpu(0), mx.cpu(1), mx.cpu(1)):
+        run(mx.nd.ones((4, 3), ctx=device))
+    assert [copy.asscalar() for copy in block.count.list_data()] == [1, 2]
+
+
+def test_mode_is_mxnets_outside_of_a_graph():
+    assert not is_training()
+    with mx.autograd.record():
+        assert is_training()
+    with mx.autograd.record(train_mode=False):
+        assert not is_training()
+
+
+def test_hybridize_of_a_network_around_a_norm_is_refused_with_the_way_out():
+    net = mx.gluon.nn.HybridSequential()
+    net.add(block_of(Counter(in_channels=3, layout="NC")))
+    net.hybridize()
+    with pytest.raises(PluginError, match="Graph"):
+        net(mx.nd.ones((4, 3)))
+
+
+def test_update_of_an_undeclared_state_or_in_prediction_is_refused():
+    class Wrong(Counter):
+        def hybrid_forward(self, F, x, count):
+            self.update(count=count)
+            return x
+
+    class Unknown(Counter):
+        def hybrid_forward(self, F, x, count):
+            self.update(running_mean=count)
+            return x
+
+    with pytest.raises(PluginBroken, match="training only"):
+        block_of(Wrong(in_channels=3, layout="NC"))(mx.nd.ones((4, 3)))
+    with pytest.raises(PluginBroken, match="running_mean"):
+        block_of(Unknown(in_channels=3, layout="NC"))(mx.nd.ones((4, 3)))
+
+
+def test_shapes_unknown_at_construction_come_from_the_first_input():
+    block = block_of(BatchNorm(layout="NTC"))
+    with mx.autograd.record():
+        y = block(mx.nd.random.normal(shape=(4, 7, 5)))
+    assert y.shape == (4, 7, 5)
+    assert block.gamma.shape == (5,)
+    np.testing.assert_allclose(y.asnumpy().mean(axis=(0, 1)), 0, atol=1e-6)
