@@ -1,0 +1,158 @@
+"""From a spec file to a `Spec`: reads it and what it extends, applies the command line, checks everything at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from normlab.errors import SpecError
+from normlab.spec.document import Document
+from normlab.spec.node import Entry, Node
+from normlab.spec.place import Place
+from normlab.spec.problems import problems
+from normlab.spec.schema import Spec, name_of
+from normlab.spec.source import read_text
+from normlab.spec.words import brief, shown
+from normlab.spec.yaml import MAX_NODES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_CHAIN = 8
+"""Files of which each extends the next."""
+MAX_FILES = 16
+"""Files that make one spec."""
+
+
+def load_spec(
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    device: str | None = None,
+) -> Spec:
+    """Read a spec file.
+
+    Args:
+        path: The file; errors name it as it is given here.
+        overrides: Settings of the command line, `key.key=value`, that win over the file.
+        seed: Wins over the file's seed.
+        device: Wins over the file's device.
+
+    Raises:
+        SpecError: Something is wrong; the message has a line for each mistake, 20 at most.
+    """
+    named = os.fspath(path)
+    return _checked(_Reading().file(Path(named), named), name_of(named), overrides, seed, device)
+
+
+def parse_spec(
+    text: str,
+    source: str = "<text>",
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    device: str | None = None,
+) -> Spec:
+    """Read a spec from text.
+
+    Args:
+        text: What a file would hold; files that it names are relative to the current folder.
+        source: What errors call it.
+        overrides: As for `load_spec`.
+        seed: As for `load_spec`.
+        device: As for `load_spec`.
+
+    Raises:
+        SpecError: As `load_spec`.
+    """
+    return _checked(_Reading().text(text, source, Path()), name_of(source), overrides, seed, device)
+
+
+def _checked(document: Document, name: str, overrides: Sequence[str], seed: int | None, device: str | None) -> Spec:
+    document, lines = _overridden(document, overrides)
+    for option, value in (("seed", seed), ("device", device)):
+        if value is not None:
+            document = document.with_value((option,), value, Place(f"--{option} {brief(str(value))}"))
+    document = _with_absolute_plugins(document, Path())
+    try:
+        spec = Spec.model_validate({"name": name, **document.data}, context=document)
+    except ValidationError as error:
+        raise SpecError("\n".join(problems(error, document, schema=Spec.model_json_schema(), told=lines))) from None
+    if lines:
+        raise SpecError("\n".join(lines))
+    return spec
+
+
+def _overridden(document: Document, overrides: Sequence[str]) -> tuple[Document, list[str]]:
+    """Apply what can be applied; the lines tell what can't."""
+    lines = []
+    for override in overrides:
+        try:
+            document = document.with_override(override)
+        except SpecError as error:  # noqa: PERF203 - every mistake is to be told
+            lines.append(str(error))
+    return document, lines
+
+
+class _Reading:
+    """One spec being read, from as many files as it may have."""
+
+    def __init__(self) -> None:
+        self._files, self._nodes = MAX_FILES, MAX_NODES
+
+    def file(self, path: Path, named: str, where: str = "", chain: tuple[Path, ...] = ()) -> Document:
+        """Read a file and what it extends."""
+        self._files -= 1
+        if self._files < 0:
+            raise SpecError(f"{where}{brief(named)}: one file too many; expected at most {MAX_FILES} for one spec")
+        text = read_text(path, named, where)
+        resolved = path.resolve()
+        if resolved in chain:
+            raise SpecError(f"{where}{brief(named)}: extends itself in a circle; expected an end; remove this line")
+        if len(chain) == MAX_CHAIN:
+            raise SpecError(f"{where}{brief(named)}: extends too often; expected at most {MAX_CHAIN} files in a chain")
+        return self.text(text, str(path), path.parent, (*chain, resolved))
+
+    def text(self, text: str, source: str, folder: Path, chain: tuple[Path, ...] = ()) -> Document:
+        """Read a text and what it extends; its own settings win, then the later of several files."""
+        document = Document.parse(text, source, max_nodes=self._nodes)
+        self._nodes -= document.root.size
+        layers = [
+            self.file(folder / name, name, f"{place}: extends: ", chain) for place, name in _extended(document.root)
+        ]
+        own = {key: entry for key, entry in document.root.entries.items() if key != "extends"}
+        layers.append(_with_absolute_plugins(Document(Node(own, document.root.place)), folder))
+        merged = layers[0]
+        for layer in layers[1:]:
+            merged = merged.merged(layer)
+        return merged
+
+
+def _extended(root: Node) -> list[tuple[Place, str]]:
+    node = root.below("extends")
+    if node is None:
+        return []
+    files = node.items or [node]
+    for file in files:
+        if not isinstance(file.value, str) or not file.value:
+            what = f"expected the name of a file, or a list of names, got {shown(file.plain())}"
+            raise SpecError(f"{file.place}: extends: {what}")
+    return [(file.place, str(file.value)) for file in files]
+
+
+def _with_absolute_plugins(document: Document, folder: Path) -> Document:
+    """Let plugins be found wherever the spec is run: their files are relative to the file that names them."""
+    entry = document.root.entries.get("plugins")
+    if entry is None:
+        return document
+    items = [_absolute(item, folder) for item in entry.node.items]
+    plugins = Entry(entry.key, Node(items, entry.node.place)) if items else entry
+    return Document(Node({**document.root.entries, "plugins": plugins}, document.root.place))
+
+
+def _absolute(item: Node, folder: Path) -> Node:
+    if not isinstance(item.value, str) or not item.value:
+        return item
+    return Node(os.path.abspath(folder / item.value), item.place)  # noqa: PTH100 - resolve() would follow links

@@ -1,0 +1,141 @@
+"""pydantic's errors as lines for a person: where, which setting, what was expected, what is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from normlab.spec.dump import in_line
+from normlab.spec.expected import at, keys_of, phrase
+from normlab.spec.words import brief, listed, nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import ValidationError
+
+    from normlab.spec.document import Document
+    from normlab.spec.node import Path
+    from normlab.spec.place import Place
+
+MOST_LINES = 20
+"""Mistakes told at once; the rest is counted."""
+
+_MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+# what the schema's own words explain; all else is told in the words of whoever raised it
+_BY_SCHEMA = (
+    *("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number", "int_from_float"),
+    *("literal_error", "enum", "too_short", "too_long"),
+    *("string_pattern_mismatch", "string_too_short", "string_too_long"),
+)
+
+
+class _Problem(NamedTuple):
+    place: Place
+    path: Path
+    location: Path
+    kind: str
+    details: Mapping[str, Any]
+
+
+def problems(
+    error: ValidationError,
+    document: Document,
+    prefix: Path = (),
+    schema: Mapping[str, Any] | None = None,
+    told: Sequence[str] = (),
+) -> list[str]:
+    """Tell every error of a validation, one line each, in the order in which they stand in the document.
+
+    Args:
+        error: What pydantic raised.
+        document: The settings that were validated, or that hold them.
+        prefix: Where in the spec's models the validated settings are, e.g. `("norm", 0)` for the parameters of the
+            first norm, however the document writes it.
+        schema: The model's JSON Schema (`Model.model_json_schema()`), from which come the keys to choose from and the
+            words for what was expected. Without it pydantic's own words are used.
+        told: Lines of mistakes found before, which come first.
+
+    Returns:
+        At most 20 lines, then one that counts the rest.
+    """
+    found: dict[tuple[Path, str], _Problem] = {}
+    for details in error.errors(include_url=False):
+        problem = _located(details, document, prefix)
+        found.setdefault((problem.path, problem.kind), problem)
+    ordered = sorted(found.values(), key=lambda problem: _order(problem.place))
+    lines = [*told, *(_line(problem, schema or {}) for problem in ordered[:MOST_LINES])][:MOST_LINES]
+    rest = len(told) + len(ordered) - len(lines)
+    return [*lines, f"... and {rest} more"] if rest else lines
+
+
+def _located(details: Mapping[str, Any], document: Document, prefix: Path) -> _Problem:
+    location, kind = details["loc"], details["type"]
+    if kind in _MISSING:
+        block = document.resolve((*prefix, *location[:-1]))
+        return _Problem(document.place(block), (*block, location[-1]), location, "missing", details)
+    path = document.resolve((*prefix, *location))
+    if kind in _UNKNOWN:
+        return _Problem(document.key_place(path), path, location, "unknown", details)
+    if kind in _BY_SCHEMA or kind.endswith("_type"):
+        return _Problem(document.place(path), path, location, "unfit", details)
+    return _Problem(document.place(path), path, location, kind, details)
+
+
+def _order(place: Place) -> tuple[str, int, int]:
+    return place.source, place.line or 0, place.column or 0
+
+
+def _line(problem: _Problem, schema: Mapping[str, Any]) -> str:
+    name = ".".join(brief(str(step)) for step in problem.path)
+    where = f"{problem.place}: {name}" if name else str(problem.place)
+    return f"{where}: {_what(problem, schema)}"
+
+
+def _what(problem: _Problem, schema: Mapping[str, Any]) -> str:
+    if problem.kind == "missing":
+        return _missing(problem, schema)
+    if problem.kind == "unknown":
+        return _unknown(str(problem.location[-1]), keys_of(schema, problem.location[:-1]))
+    value = problem.details["input"]
+    expected = phrase(schema, problem.location)
+    if problem.kind == "unfit" and expected:
+        return f"expected {expected}, got {shown(value)}{_advice(value, expected)}"
+    message = brief(problem.details["msg"], longest=200)
+    if problem.kind == "normlab":
+        return message
+    for start, instead in (("Value error, ", ""), ("Assertion failed, ", ""), ("Input should be ", "expected ")):
+        message = instead + message[len(start) :] if message.startswith(start) else message
+    return f"{message}, got {shown(value)}"
+
+
+def _missing(problem: _Problem, schema: Mapping[str, Any]) -> str:
+    key = str(problem.location[-1])
+    examples = at(schema, problem.location).get("examples")
+    return f"missing; add '{brief(key)}: {in_line(examples[0]) if examples else '...'}'"
+
+
+def _unknown(key: str, choices: list[str]) -> str:
+    near = nearest(key, choices)
+    if near:
+        return f"unknown key; did you mean '{near}'?"
+    return f"unknown key; expected {listed(choices)}" if choices else "unknown key; expected none; remove it"
+
+
+def _advice(value: Any, expected: str) -> str:
+    """Say what to write where YAML 1.1 would have been kinder."""
+    if expected.startswith("a whole number") and isinstance(value, float) and value.is_integer():
+        return f"; write {int(value)}"
+    if expected == "true or false" and isinstance(value, str) and value.lower() in ("yes", "no", "on", "off"):
+        return f"; write {'true' if value.lower() in ('yes', 'on') else 'false'}"
+    if "number" in expected and isinstance(value, str) and _is_number(value):
+        return "; write it without quotes" if "_" not in value else "; write it without '_'"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

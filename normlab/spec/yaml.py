@@ -1,0 +1,218 @@
+"""YAML text to a tree with places, within limits that hold while it is read.
+
+A reader of our own over PyYAML's events, because a spec may come from a stranger: aliases are counted before they are
+written out, depth and number of nodes are checked at each event, and nothing but text, numbers, true, false, null,
+lists and mappings can be built. What PyYAML lets pass in silence (duplicate keys, `.nan`, `norm: no` as false) is an
+error or means what is written.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from normlab.errors import SpecError
+from normlab.spec.node import Entry, Node
+from normlab.spec.place import Place
+from normlab.spec.scalars import checked_key, checked_text, resolve
+from normlab.spec.syntax import explain
+from normlab.spec.words import brief, shown
+
+MAX_BYTES = 256 * 1024
+"""Bytes of the longest text."""
+MAX_NODES = 10_000
+"""Keys and values in one text, aliases written out."""
+MAX_DEPTH = 20
+"""Lists and mappings inside each other."""
+
+# libyaml reads 20 times as fast; without it all limits but that on time hold as well
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NOT_YAML = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# a tag directive costs libyaml a comparison with each one before it, and serves only tags
+_DIRECTIVE = re.compile(r"^%(?!YAML\b)", re.MULTILINE)
+
+
+def compose(text: str, source: str, *, max_nodes: int = MAX_NODES, lines: bool = True) -> Node:
+    """Read one YAML document.
+
+    Args:
+        text: The document.
+        source: What errors call it.
+        max_nodes: How many keys and values are left to it, if several files make one spec.
+        lines: Whether places have lines and columns; without, each is the source alone.
+
+    Raises:
+        SpecError: It is no YAML, or uses what a spec may not.
+    """
+    reader = _Reader(text, source, max_nodes, lines)
+    try:
+        return reader.document()
+    except yaml.YAMLError as error:
+        raise SpecError(explain(error, text, reader.place)) from None
+
+
+class _Reader:
+    def __init__(self, text: str, source: str, max_nodes: int, lines: bool) -> None:
+        self._source, self._lines = source, lines
+        self._left = max_nodes
+        self._anchors: dict[str, tuple[Place, Node | None]] = {}
+        self._check_text(text)
+        self._parser = _Parser(text)
+
+    def place(self, line: int, column: int) -> Place:
+        """Name a position, both counted from 0 as PyYAML does."""
+        return Place(self._source, line + 1, column + 1) if self._lines else Place(self._source)
+
+    def document(self) -> Node:
+        """Read the only document; a text without one is a null."""
+        self._next()
+        event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            return Node(None, self.place(0, 0))
+        root = self._node(0)
+        self._next()
+        event = self._next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise self._error(event, "a second document begins; expected one document; give it a file of its own")
+        return root
+
+    def _check_text(self, text: str) -> None:
+        if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+            raise SpecError(f"{self._source}: over {MAX_BYTES // 1024} kB; expected a spec, which is smaller")
+        found = _NOT_YAML.search(text)
+        if found:
+            what = f"the character U+{ord(found.group()):04X}; expected printable text; remove it"
+            raise SpecError(f"{self._position(text, found.start())}: {what}")
+        found = _DIRECTIVE.search(text)
+        if found:
+            what = "a line that begins with '%'; expected no directives; remove it, or indent it if it is text"
+            raise SpecError(f"{self._position(text, found.start())}: {what}")
+
+    def _position(self, text: str, index: int) -> Place:
+        before = text[:index]
+        return self.place(before.count("\n"), index - (before.rfind("\n") + 1))
+
+    def _next(self) -> Any:
+        return self._parser.get_event()
+
+    def _at(self, event: Any) -> Place:
+        return self.place(event.start_mark.line, event.start_mark.column)
+
+    def _error(self, event: Any, what: str) -> SpecError:
+        return SpecError(f"{self._at(event)}: {what}")
+
+    def _spend(self, nodes: int, event: Any) -> None:
+        self._left -= nodes
+        if self._left < 0:
+            raise self._error(event, f"over {MAX_NODES} keys and values in all; expected a spec, which has fewer")
+
+    def _check_depth(self, depth: int, event: Any) -> None:
+        if depth > MAX_DEPTH:
+            raise self._error(event, f"over {MAX_DEPTH} lists and mappings inside each other; expected fewer")
+
+    def _node(self, depth: int) -> Node:
+        event = self._next()
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, depth)
+        self._spend(1, event)
+        if event.tag is not None:
+            tag = brief(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            what = f"the tag '{tag}'; expected a plain value; remove it, and quote the value if it is text"
+            raise self._error(event, what)
+        self._open(event)
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node(self._scalar(event), self._at(event))
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(event, depth + 1)
+        else:
+            node = self._mapping(event, depth + 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (node.place, node)
+        return node
+
+    def _open(self, event: Any) -> None:
+        if event.anchor is None:
+            return
+        if event.anchor in self._anchors:
+            first, _ = self._anchors[event.anchor]
+            raise self._error(event, f"the anchor '&{brief(event.anchor)}' again (first: {first}); rename one of them")
+        self._anchors[event.anchor] = (self._at(event), None)
+
+    def _alias(self, event: Any, depth: int) -> Node:
+        name = brief(event.anchor)
+        if event.anchor not in self._anchors:
+            raise self._error(event, f"'*{name}' is an alias; expected '&{name}' before it; quote it if it is text")
+        place, node = self._anchors[event.anchor]
+        if node is None:
+            raise self._error(event, f"'*{name}' refers to what it is part of ({place}); expected a value that ends")
+        self._spend(node.size, event)
+        self._check_depth(depth + node.height, event)
+        return node
+
+    def _scalar(self, event: Any) -> Any:
+        plain = event.implicit[0]
+        try:
+            value = resolve(event.value) if plain else event.value
+            return checked_text(value) if isinstance(value, str) else value
+        except ValueError as error:
+            shows = f"{brief(event.value)}: " if plain else ""
+            raise self._error(event, f"{shows}{error}") from None
+
+    def _sequence(self, event: Any, depth: int) -> Node:
+        self._check_depth(depth, event)
+        nodes = []
+        while not self._parser.check_event(yaml.SequenceEndEvent):
+            nodes.append(self._node(depth))
+        self._next()
+        return _measured(nodes, nodes, self._at(event))
+
+    def _mapping(self, event: Any, depth: int) -> Node:
+        self._check_depth(depth, event)
+        entries: dict[str, Entry] = {}
+        merge: Entry | None = None
+        while not self._parser.check_event(yaml.MappingEndEvent):
+            key, key_event = self._key()
+            entry = Entry(self._at(key_event), self._node(depth))
+            merges = key == "<<" and key_event.implicit[0]
+            before = merge if merges else entries.get(key)
+            if before:
+                what = f"the key {shown(key)} again (first: {before.key}); expected it once; remove one of them"
+                raise self._error(key_event, what)
+            if merges:
+                merge = entry
+            else:
+                entries[key] = entry
+        self._next()
+        if merge:
+            self._merge(entries, merge)
+        return _measured(entries, [entry.node for entry in entries.values()], self._at(event))
+
+    def _key(self) -> tuple[str, Any]:
+        event = self._next()
+        if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
+            raise self._error(event, "a key that is no plain word; expected a name such as learning_rate")
+        self._spend(1, event)
+        key = self._scalar(event)
+        if not isinstance(key, str):
+            raise self._error(event, f"the key {shown(key)} is no text; expected a name; put quotes around it")
+        try:
+            return checked_key(key), event
+        except ValueError as error:
+            raise self._error(event, str(error)) from None
+
+    def _merge(self, entries: dict[str, Entry], merge: Entry) -> None:
+        """Add what `<<` refers to; the mapping's own keys win, then the earlier of several."""
+        for source in merge.node.items or [merge.node]:
+            if not isinstance(source.value, dict):
+                raise SpecError(f"{merge.key}: '<<' has {shown(source.plain())}; expected a mapping, or a list of them")
+            for key, entry in source.value.items():
+                entries.setdefault(key, entry)
+
+
+def _measured(value: Any, children: list[Node], place: Place) -> Node:
+    keys = len(children) if isinstance(value, dict) else 0
+    size = 1 + keys + sum(child.size for child in children)
+    return Node(value, place, size, 1 + max((child.height for child in children), default=0))
