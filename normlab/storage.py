@@ -209,10 +209,11 @@ def inside(root: PathLike, path: PathLike) -> Path:
     Raises:
         StorageError: it leads out of the root.
     """
-    try:
-        real_root, real = Path(os.path.realpath(root)), Path(os.path.realpath(path))
-    except ValueError as error:  # a NUL byte
-        raise StorageError(f"{str(path)!r}: no path: {error}; expected a path inside {root}") from error
+    if "\0" in os.fspath(path):
+        raise StorageError(
+            f"{os.fspath(path)!r}: no path, for it has a NUL byte; expected one inside {root}; rename it"
+        )
+    real_root, real = Path(os.path.realpath(root)), Path(os.path.realpath(path))
     if real != real_root and real_root not in real.parents:
         raise StorageError(f"{path}: leads out of {root}, to {real}; remove the link or the '..' in it")
     return real
