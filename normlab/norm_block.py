@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from normlab import norm_state
 from normlab.compat import mxnet
 from normlab.initializers import declared_initializer
@@ -19,6 +21,8 @@ HybridBlock: Any = mx.gluon.HybridBlock
 class Host(HybridBlock):
     """A block whose parameters are those that a method declares.
 
+    Activations may be float16: the method then computes in float32 and its parameters stay float32.
+
     Attributes:
         method: The layer or weight method inside.
     """
@@ -26,6 +30,7 @@ class Host(HybridBlock):
     def __init__(self, method: Any, channels: int) -> None:
         super().__init__(prefix=None)
         self.method = method
+        self._is_half = False
         with self.name_scope():
             for name, declared in method.declared.items():
                 parameter = self.params.get(
@@ -39,16 +44,25 @@ class Host(HybridBlock):
                 )
                 setattr(self, name, parameter)
 
+    def cast(self, dtype: Any) -> None:
+        """Change the type of activations, and that of the parameters unless it is float16."""
+        self._is_half = np.dtype(dtype) == np.float16
+        super().cast("float32" if self._is_half else dtype)
+
     def _shapes_from(self, channels: int) -> None:
         for name, declared in self.method.declared.items():
             self._reg_params[name].shape = declared.shape(channels)
 
     def _run(self, F: Any, *inputs: Any, **parameters: Any) -> Any:
         norm_state.require_trace(F)
+        # a symbol has no type to ask for
+        is_half = self._is_half if F is mx.symbol else inputs[0].dtype == np.float16
+        if is_half:
+            inputs = tuple(F.cast(value, dtype="float32") for value in inputs)
         y = self.method.hybrid_forward(F, *inputs, **parameters)
         for name, value in self.method.take_updates().items():
             norm_state.update(self._reg_params[name], value)
-        return y
+        return F.cast(y, dtype="float16") if is_half else y
 
 
 class NormBlock(Host):
@@ -67,6 +81,15 @@ class NormBlock(Host):
         self.method.in_channels = x.shape[self.method.axis]
         self.method.prepare()
         self._shapes_from(self.method.in_channels)
+
+    def _deferred_infer_shape(self, *_: Any) -> None:
+        """Leave shapes as they are: `forward` has completed them."""
+
+    def forward(self, x: Any, *args: Any) -> Any:
+        """Compute the norm; the first array tells the number of channels if it was not given."""
+        if not self.method.in_channels and isinstance(x, mx.nd.NDArray):
+            self.infer_shape(x)
+        return super().forward(x, *args)
 
     def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         """Compute the norm, with the channels moved to axis 1 and back."""

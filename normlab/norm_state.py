@@ -91,6 +91,11 @@ def frozen_state() -> Iterator[None]:
         yield
 
 
+def is_frozen() -> bool:
+    """Whether new states are dropped."""
+    return _current.trace is not None and _current.trace.frozen
+
+
 def require_trace(F: Any) -> None:
     """Refuse a graph that is traced by somebody else, whose mode nobody can know.
 
@@ -112,9 +117,9 @@ def update(parameter: Any, value: Any) -> None:
         parameter: The Gluon parameter, with `grad_req="null"`.
         value: Its new value, an array or a symbol of its shape.
     """
-    trace = _current.trace
-    if trace is not None and trace.frozen:
+    if is_frozen():
         return
+    trace = _current.trace
     if trace is not None and trace.symbolic:
         trace.updates.append((parameter, mxnet().symbol.BlockGrad(value)))
         return

@@ -36,7 +36,8 @@ def block_of(layer):
 
 
 def runner(block, *, training, hybridize, **options):
-    graph = Graph(lambda _, x: block(x), block.collect_params().values(), training=training, hybridize=hybridize, **options)
+    parameters = block.collect_params().values()
+    graph = Graph(lambda _, x: block(x), parameters, training=training, hybridize=hybridize, **options)
     return lambda x: graph(x)[0]
 
 
@@ -115,3 +116,42 @@ def test_shapes_unknown_at_construction_come_from_the_first_input():
     assert y.shape == (4, 7, 5)
     assert block.gamma.shape == (5,)
     np.testing.assert_allclose(y.asnumpy().mean(axis=(0, 1)), 0, atol=1e-6)
+
+
+def test_a_graph_inside_frozen_state_leaves_state_alone(hybridize):
+    block = block_of(Counter(in_channels=3, layout="NC"))
+    run = runner(block, training=True, hybridize=hybridize)
+    with frozen_state():
+        run(mx.nd.ones((4, 3)))
+    assert block.count.data(mx.cpu(0)).asscalar() == 0
+    run(mx.nd.ones((4, 3)))
+    assert block.count.data(mx.cpu(0)).asscalar() == 1
+
+
+def test_a_method_without_parameters_learns_its_channels_from_the_first_input():
+    class Shapes(NormLayer):
+        prepared = 0
+
+        def prepare(self):
+            self.prepared += 1
+
+        def hybrid_forward(self, F, x):
+            return F.identity(x)
+
+    block = NormBlock(Shapes(layout="NTC"))
+    block.initialize()
+    block(mx.nd.ones((2, 3, 5)))
+    assert (block.method.in_channels, block.method.prepared) == (5, 1)
+
+
+def test_an_autograd_function_is_not_compiled_silently():
+    class Own(mx.autograd.Function):
+        def forward(self, x):
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    graph = Graph(lambda _, x: Own()(x), [], training=True)
+    with pytest.raises(PluginBroken, match="hybridizable"):
+        graph(mx.nd.ones((2, 2)))

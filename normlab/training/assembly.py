@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from normlab.catalog.signature import accepted
 from normlab.compat import mxnet
 from normlab.models.network import Network, build
 from normlab.models.sites import ChosenNorm
+from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
 from normlab.training.evaluation import Evaluator
 from normlab.training.loop import Trainer
@@ -16,19 +17,22 @@ from normlab.training.randomness import keyed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.datasets.base import Dataset, Split
+    from normlab.datasets.base import Dataset
     from normlab.parts import Parts
 
 mx = mxnet()
 
 
-def assemble(parts: Parts, dataset: Dataset, devices: Sequence[Any]) -> tuple[Network, Trainer, Evaluator, Batches]:
+def assemble(
+    parts: Parts, dataset: Dataset, devices: Sequence[Any], steps: int
+) -> tuple[Network, Trainer, Evaluator, Batches]:
     """Build everything that a run needs.
 
     Args:
         parts: What the spec names.
         dataset: Its data.
         devices: MXNet contexts.
+        steps: Steps in all.
 
     Raises:
         SpecError: The network or a norm can't be built so.
@@ -43,25 +47,33 @@ def assemble(parts: Parts, dataset: Dataset, devices: Sequence[Any]) -> tuple[Ne
         devices,
         lambda name: keyed(spec.seed, "initialize", name),
     )
-    loss = _made(parts.loss)
-    data = {"train": [_on_device(dataset.splits["train"], device) for device in devices]}
+    loss = parts.loss.made()
+    transforms = [chosen.made() for chosen in parts.augmentation]
+    augmenter = Augmenter(transforms, dataset, spec.seed, spec.training.batch_size, devices)
+
+    def on_device(split: str, device: Any) -> tuple[Any, Any]:
+        labels = dataset.splits[split].labels
+        pixels = augmenter.prepared(dataset.splits[split])
+        return mx.nd.array(pixels, ctx=device), mx.nd.array(labels, ctx=device, dtype="float32")
+
+    data = {"train": [on_device("train", device) for device in devices]}
     for split in spec.evaluation.splits:
-        data.setdefault(split, [_on_device(dataset.splits[split], devices[0])])
+        data.setdefault(split, [on_device(split, devices[0])])
     hybridize = spec.hybridize and network.hybridizable
     batches = Batches(spec.seed, len(dataset.splits["train"]), spec.training.batch_size)
-    trainer = Trainer(network, loss, _made(parts.optimizer), data["train"], batches, hybridize=hybridize)
+    trainer = Trainer(
+        network,
+        loss,
+        parts.optimizer.made(),
+        data["train"],
+        batches,
+        schedule=partial(parts.schedule.made(), steps=steps),
+        augmenter=augmenter,
+        seed=spec.seed,
+        hybridize=hybridize,
+    )
     at_once = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
     evaluator = Evaluator(
         network, loss, {split: data[split][0] for split in spec.evaluation.splits}, at_once, hybridize=hybridize
     )
     return network, trainer, evaluator, batches
-
-
-def _made(chosen: Any) -> Any:
-    (factory,) = chosen.entry.factories
-    return factory(**accepted(factory, chosen.parameters))
-
-
-def _on_device(split: Split, device: Any) -> tuple[Any, Any]:
-    """Inputs as float32 and labels, resident on a device."""
-    return mx.nd.array(split.pixels(), ctx=device), mx.nd.array(split.labels, ctx=device, dtype="float32")

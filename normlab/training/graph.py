@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Callable
 
+import numpy as np
+
 from normlab import norm_state
 from normlab.compat import mxnet
 from normlab.norm_state import Constant, Trace
+from normlab.training.guarding import no_compiled_functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,20 +70,20 @@ class Graph:
                 self._trace(len(inputs))
             outputs = self._op(*[self._argument(kind, what, inputs) for kind, what in self._arguments])
         outputs = outputs if isinstance(outputs, list) else [outputs]
-        if not self._freeze_state:
+        if not self._freeze_state and not norm_state.is_frozen():
             for parameter, value in zip(self._states, outputs[self._outputs :]):
                 norm_state.write(parameter, value)
         return outputs[: self._outputs]
 
     def _imperative(self, inputs: tuple[Any, ...]) -> list[Any]:
-        with norm_state.tracing(Trace(self._training, frozen=self._freeze_state)):
+        with norm_state.tracing(Trace(self._training, frozen=self._freeze_state or norm_state.is_frozen())):
             outputs = self._function(mx.nd, *inputs)
         return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
     def _trace(self, count: int) -> None:
         names = [f"normlab_input{index}" for index in range(count)]
         trace = Trace(self._training, symbolic=True)
-        with norm_state.tracing(trace):
+        with norm_state.tracing(trace), no_compiled_functions():
             outputs = self._function(mx.sym, *map(mx.sym.var, names))
         outputs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
         self._outputs = len(outputs)
@@ -110,5 +113,7 @@ class Graph:
         length = wanted.size * like.shape[0] if wanted.per_example else wanted.size
         found = (name, length, like.context)
         if found not in self._constants:
-            self._constants[found] = mx.nd.full((length,), wanted.fill, ctx=like.context, dtype=like.dtype)
+            # methods compute in float32 where activations are float16
+            dtype = "float32" if like.dtype == np.float16 else like.dtype
+            self._constants[found] = mx.nd.full((length,), wanted.fill, ctx=like.context, dtype=dtype)
         return self._constants[found]

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from normlab.compat import mxnet
 from normlab.training.graph import Graph
+from normlab.training.randomness import seed_mxnet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from normlab.models.network import Network
+    from normlab.training.augmenter import Augmenter
     from normlab.training.batches import Batches
     from normlab.training.losses import Loss
+    from normlab.training.optimizer import Optimizer
 
 mx = mxnet()
 
@@ -28,14 +31,17 @@ class Clock:
 
 
 class Trainer:
-    """Takes steps: gather a batch, forward and backward in one graph, update.
+    """Takes steps: gather a batch, augment it, forward and backward in one graph, update.
 
     Args:
         network: The network, on one or more devices.
         loss: What a step minimizes.
-        optimizer: An MXNet optimizer.
+        optimizer: How a step changes the parameters.
         data: Inputs and labels of the training split, once on each device.
         batches: The order of examples.
+        schedule: The factor of the learning rate in a step, counted from 0.
+        augmenter: What is done to batches.
+        seed: The run's seed, for networks that draw random numbers.
         hybridize: False to run imperatively.
     """
 
@@ -43,15 +49,21 @@ class Trainer:
         self,
         network: Network,
         loss: Loss,
-        optimizer: Any,
+        optimizer: Optimizer,
         data: Sequence[tuple[Any, Any]],
         batches: Batches,
         *,
+        schedule: Callable[[int], float],
+        augmenter: Augmenter,
+        seed: int,
         hybridize: bool,
     ) -> None:
         self._network = network
         self._data = data
         self._batches = batches
+        self._schedule = schedule
+        self._augmenter = augmenter
+        self._seed = seed
         # in the graph, so that gradients are those of what a step minimizes
         factor = 1 / batches.batch_size if loss.reduction == "mean" else 1.0
         self._trainable = {name: p for name, p in network.parameters.items() if p.grad_req != "null"}
@@ -59,10 +71,11 @@ class Trainer:
         self._project = network.way("project")
         # several devices need a store to add up their gradients
         store = {"kvstore": "device", "update_on_kvstore": False} if len(data) > 1 else {"kvstore": None}
-        self._gluon = mx.gluon.Trainer(list(self._trainable.values()), optimizer, **store)
+        self._gluon = mx.gluon.Trainer(list(self._trainable.values()), optimizer.attached(self._trainable), **store)
+        self._learning_rate = self._gluon.learning_rate
 
-        def step_loss(F: Any, images: Any, labels: Any, indices: Any) -> Any:
-            outputs = network.block(F.take(images, indices))
+        def step_loss(F: Any, images: Any, labels: Any, indices: Any, *moves: Any) -> Any:
+            outputs = network.block(augmenter(F, F.take(images, indices), *moves))
             return F.sum(loss.each(F, outputs, F.take(labels, indices))) * factor
 
         self._graph = Graph(step_loss, network.parameters.values(), training=True, hybridize=hybridize)
@@ -76,14 +89,25 @@ class Trainer:
             for part, (images, _) in zip(_split(order, len(self._data)), self._data)
         ]
         for step in range(first, last):
+            moves = self._augmenter.inputs(step)
+            if self._network.draws:
+                seed_mxnet(self._seed, "step", step)
             with mx.autograd.record():
                 losses = [
-                    self._graph(images, labels, part[step - first])[0]
-                    for part, (images, labels) in zip(parts, self._data)
+                    self._graph(images, labels, part[step - first], *moved)[0]
+                    for part, moved, (images, labels) in zip(parts, moves, self._data)
                 ]
             mx.autograd.backward(losses)
+            self._gluon.set_learning_rate(self._learning_rate * self._schedule(step))
             self._update()
             stepped(step + 1)
+
+    def digests(self, steps: int) -> dict[str, str]:
+        """SHA-256 of what a run of `steps` steps has seen of the data, by what it is: the batches, the augmentation."""
+        found = {"batches": self._batches.digest(steps)}
+        if self._augmenter.moves:
+            found["augmentation"] = self._augmenter.digest(steps)
+        return found
 
     def _update(self) -> None:
         self._gluon.allreduce_grads()

@@ -1,30 +1,40 @@
-"""Optimizers by name, with typed parameters; each gives one of MXNet's."""
+"""Optimizers by name, with typed parameters.
+
+All of MXNet's that are sound, some put right (see `normlab.training.optimizer_rules`), but for those that wait for the
+device in every step (LBSGD), draw random numbers of their own (SGLD), or serve workers that don't wait for each other
+(DCASGD) or sparse rows (GroupAdaGrad). A formula says w for a weight, g for its gradient, t for the step counted
+from 1. Weight decay is added to the gradient, `g = g + weight_decay w`, unless an optimizer says otherwise. The
+learning rate in a formula is that of the step, times the factor that a norm may have declared for its parameter.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Callable
+from typing import TYPE_CHECKING, Callable
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from normlab.training.adam_optimizers import adam, adamax, adamw, lamb, nadam
+from normlab.training.adaptive_optimizers import adadelta, adagrad, ftml, ftrl, rmsprop, rmsprop_centered
+from normlab.training.momentum_optimizers import lars, nag, sgd, signum
 
-from normlab.compat import mxnet
+if TYPE_CHECKING:
+    from normlab.training.optimizer import Optimizer
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-def sgd(
-    *,
-    learning_rate: PositiveFloat,
-    momentum: Fraction = 0.0,
-    weight_decay: NonNegativeFloat = 0.0,
-) -> Any:
-    """Stochastic gradient descent: `v = momentum v - learning_rate (g + weight_decay w)`, `w = w + v`.
-
-    Args:
-        learning_rate: Step size.
-        momentum: Share of the last step that the next one keeps.
-        weight_decay: Factor of the squared norm of the weights, times 1/2, in the loss.
-    """
-    return mxnet().optimizer.SGD(learning_rate=learning_rate, momentum=momentum, wd=weight_decay)
-
-
-OPTIMIZERS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (sgd,)}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    function.__name__: function
+    for function in (
+        sgd,
+        nag,
+        adam,
+        adamw,
+        adamax,
+        nadam,
+        rmsprop,
+        rmsprop_centered,
+        adagrad,
+        adadelta,
+        ftrl,
+        ftml,
+        signum,
+        lars,
+        lamb,
+    )
+}

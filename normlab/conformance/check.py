@@ -1,0 +1,103 @@
+"""What a check is, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+
+from normlab.conformance.places import WHOLE, made
+
+if TYPE_CHECKING:
+    from normlab.conformance.places import Place
+    from normlab.norm import Norm
+
+#: What can come of a check.
+PASSED, FAILED, EXPECTED, UNEXPECTED = "passed", "failed", "expected failure", "unexpected pass"
+
+
+class CheckFailed(AssertionError):  # noqa: N818 - reads as it is told
+    """A method does not keep the contract; the message says in what."""
+
+
+class Outcome(NamedTuple):
+    """What came of a check.
+
+    Attributes:
+        norm: Name of the method.
+        check: Name of the check.
+        result: `passed`, `failed`, `expected failure` or `unexpected pass`.
+        meaning: What the check asks of a method, in a sentence.
+        why: Why it failed, or the reason for which it is expected to.
+        seconds: How long it took.
+    """
+
+    norm: str
+    check: str
+    result: str
+    meaning: str
+    why: str
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether all is as it should be; an expected failure that passes is not."""
+        return self.result in {PASSED, EXPECTED}
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the contract asks of a method.
+
+    Attributes:
+        name: Its name, in lists, options and test ids.
+        meaning: What it asks, in a sentence.
+        run: Called with what stands at the place: the `Norm` itself for the method as a whole, a
+            `normlab.conformance.specimen.Specimen` for the ways inside a network, a
+            `normlab.conformance.stepper.Stepper` for those around a step; raises if the method fails.
+        ways: The ways that it concerns, or `method` for the method as a whole.
+        when: Says of the method made for the place (of the `Norm`, for the whole) whether it concerns it.
+    """
+
+    name: str
+    meaning: str
+    run: Callable[[Any], None]
+    ways: tuple[str, ...]
+    when: Callable[[Any], bool] = _always
+
+    def applies(self, norm: Norm, place: Place) -> bool:
+        """Whether the check concerns this method at this place; one that can't be made is concerned by all."""
+        if place.way not in self.ways:
+            return False
+        try:
+            return self.when(norm if place.way == WHOLE else made(norm, place))
+        except Exception:  # noqa: BLE001 - whatever keeps it from being made is for the check to tell
+            return True
+
+
+def check(*ways: str, when: Callable[[Any], bool] = _always) -> Callable[[Callable[[Any], None]], Check]:
+    """Make a check of a function: its name is the check's, the first sentence of its docstring the meaning.
+
+    Args:
+        *ways: The ways that it concerns.
+        when: Says of a method made for such a way whether it concerns it.
+    """
+
+    def decorate(function: Callable[[Any], None]) -> Check:
+        meaning = (function.__doc__ or "").strip().split("\n\n")[0]
+        return Check(function.__name__, " ".join(meaning.split()), function, ways, when)
+
+    return decorate
+
+
+def require(condition: Any, message: str) -> None:
+    """Fail the check, unless the condition holds.
+
+    Raises:
+        CheckFailed: With the message.
+    """
+    if not condition:
+        raise CheckFailed(message)

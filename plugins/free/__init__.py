@@ -1,0 +1,1 @@
+"""Methods that do without: initialization, gradient clipping, element-wise replacements."""

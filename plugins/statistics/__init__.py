@@ -1,0 +1,1 @@
+"""Methods that normalize activations by statistics of the batch, of channels, groups or positions."""

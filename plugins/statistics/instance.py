@@ -1,0 +1,63 @@
+"""Instance normalization (Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022), equation 4.
+
+    y = gamma (x - mean_I) / sqrt(var_I + epsilon) + beta
+
+mean_I and the biased var_I are taken over the positions, for each channel of each example. Prediction is the same as
+training; there is no state.
+
+Conventions: epsilon is inside the root, 1e-5 as in PyTorch and Gluon. gamma and beta are learned; PyTorch leaves both
+out by default, Gluon gamma. Without positions, layout NC, every output would be beta: that is refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveFloat
+
+from normlab.catalog.hookspecs import hookimpl
+from normlab.kernels import scale_shift
+from normlab.norm import Norm, NormLayer
+from normlab.row_kernels import group_standardize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class InstanceNorm(NormLayer):
+    """Standardize each channel of each example over its positions.
+
+    Shapes: x and y `(N, C, H, W)` or `(N, T, C)`. Parameters: gamma `(C,)` from 1, beta `(C,)` from 0. No state;
+    prediction is the same as training.
+
+    Args:
+        epsilon: Added to the variance, inside the root.
+        scale: Whether gamma is learned.
+        center: Whether beta is learned.
+    """
+
+    layouts = ("NCHW", "NTC")
+
+    def __init__(self, epsilon: PositiveFloat = 1e-5, scale: bool = True, center: bool = True, **site: Any) -> None:
+        super().__init__(scale=scale, center=center, **site)
+        self.epsilon = epsilon
+        self.affine()
+
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
+        """Standardize, then scale and shift."""
+        y = group_standardize(F, x, self.in_channels, self.epsilon)
+        return scale_shift(F, y, gamma, beta, self.in_channels)
+
+
+@hookimpl
+def normlab_norms() -> Iterator[Norm]:
+    """Register `instance`."""
+    yield Norm(
+        "instance",
+        layer=InstanceNorm,
+        title="Instance normalization",
+        formula="y = gamma (x - mean_I) / sqrt(var_I + epsilon) + beta",
+        authors="Ulyanov, Vedaldi, Lempitsky",
+        year=2016,
+        paper="arXiv:1607.08022",
+    )

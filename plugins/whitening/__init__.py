@@ -1,0 +1,1 @@
+"""Methods that decorrelate activations, not only standardize them."""

@@ -1,0 +1,176 @@
+"""What checks are made of: finite differences, comparison, small blocks under control."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from faulty import layers, others, sound
+
+from normlab.compat import mxnet
+from normlab.conformance.check import CheckFailed
+from normlab.conformance.compare import close
+from normlab.conformance.differences import DOUBLE, SINGLE, agree
+from normlab.training.guarding import no_compiled_functions
+from normlab.conformance.listening import heard, mxnet_draw
+from normlab.conformance.places import Place, channels
+from normlab.conformance.specimen import Specimen
+from normlab.errors import SpecError
+from normlab.norm import Norm, NormLayer
+
+RNG = np.random.default_rng(5)
+POINT, COTANGENT = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
+
+
+def gradient(derivative):
+    return COTANGENT * derivative(POINT)
+
+
+@pytest.mark.parametrize("precision", [DOUBLE, SINGLE], ids=["double", "single"])
+def test_right_gradient_agrees_with_differences(precision):
+    agree(np.tanh, POINT, gradient(lambda x: 1 - np.tanh(x) ** 2), COTANGENT, precision, "tanh")
+
+
+def test_right_gradient_agrees_in_spite_of_float32():
+    def rounded(x):
+        return np.tanh(x.astype("float32"))
+
+    agree(rounded, POINT, gradient(lambda x: 1 - np.tanh(x) ** 2).astype("float32"), COTANGENT, SINGLE, "tanh")
+
+
+@pytest.mark.parametrize(("precision", "error"), [(DOUBLE, 1e-4), (SINGLE, 0.03)], ids=["double", "single"])
+def test_gradient_that_is_a_little_wrong_is_caught(precision, error):
+    wrong = gradient(lambda x: (1 + error) * (1 - np.tanh(x) ** 2))
+    with pytest.raises(CheckFailed, match="tanh: along a direction the gradient says"):
+        agree(np.tanh, POINT, wrong, COTANGENT, precision, "tanh")
+
+
+def test_gradient_that_is_wrong_in_one_element_is_caught():
+    wrong = gradient(lambda x: 1 - np.tanh(x) ** 2)
+    wrong[2, 1] *= 1.1
+    with pytest.raises(CheckFailed):
+        agree(np.tanh, POINT, wrong, COTANGENT, DOUBLE, "tanh")
+
+
+def test_kink_near_the_point_is_no_error():
+    point = np.where(np.abs(POINT) < 0.5, 2e-3, POINT)
+    right = COTANGENT * (point > 0)
+    agree(lambda x: np.maximum(x, 0), point, right, COTANGENT, SINGLE, "relu")
+
+
+def test_zero_gradient_of_a_constant_agrees_and_of_anything_else_does_not():
+    agree(np.ones_like, POINT, np.zeros_like(POINT), COTANGENT, DOUBLE, "ones")
+    with pytest.raises(CheckFailed):
+        agree(np.tanh, POINT, np.zeros_like(POINT), COTANGENT, DOUBLE, "tanh")
+
+
+def test_gradient_of_another_shape_is_caught():
+    with pytest.raises(CheckFailed, match=r"has shape \(12,\), expected \(4, 3\)"):
+        agree(np.tanh, POINT, np.zeros(12), COTANGENT, DOUBLE, "tanh")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [([1.0, 2.0], [1.0, 2.1]), ([1.0, np.nan], [1.0, 2.0]), ([1.0], [1.0, 2.0]), ([np.inf, 1.0], [1.0, 1.0])],
+)
+def test_arrays_that_differ_are_told_with_what_it_means(found, expected):
+    with pytest.raises(CheckFailed, match="it means this"):
+        close(np.array(found), np.array(expected), "it means this")
+
+
+@pytest.mark.parametrize("expected", [[1e6, 1.0], [np.nan, 0.0], [0.0, 0.0]])
+def test_arrays_that_differ_by_rounding_are_close(expected):
+    expected = np.array(expected)
+    close(expected + 1e-6 * np.nanmax(np.abs(expected)), expected, "rounding")
+
+
+def specimen(factory=sound.Batch, layout="NCHW", way="layer", **site):
+    return Specimen(Norm("subject", **{way: factory}), Place(way, layout), **site)
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("NC", (6, 8)), ("NCHW", (6, 8, 3, 5))])
+def test_inputs_are_those_of_the_layout_and_the_same_each_time(layout, shape):
+    one, other = specimen(layout=layout), specimen(layout=layout)
+    assert one.inputs()[0].shape == shape
+    np.testing.assert_array_equal(one.inputs()[0], other.inputs()[0])
+    assert (one.inputs()[0] != one.inputs("other")[0]).all()
+
+
+def test_stirring_moves_every_parameter_and_state_and_keeps_signs():
+    subject = specimen()
+    before = subject.values()
+    subject.stir()
+    for name, value in subject.values().items():
+        assert (value != before[name]).all(), name
+    assert (subject.values()["gamma"] > 0).all()
+
+
+def test_twin_has_the_values_and_goes_its_own_way():
+    one = specimen()
+    one.stir()
+    other = one.twin()
+    np.testing.assert_array_equal(
+        one.run(one.inputs(), training=False).output, other.run(one.inputs(), training=False).output
+    )
+    other.run(one.inputs(), training=True, frozen=False)
+    assert (one.values()["running_mean"] != other.values()["running_mean"]).all()
+
+
+def test_weight_starts_as_the_method_says():
+    subject = specimen(sound.Weight, "conv", "weight")
+    weight = subject.inputs()[0]
+    np.testing.assert_allclose(subject.run([weight], training=True).output, weight, rtol=1e-5)
+
+
+def test_double_is_told_from_what_only_looks_like_it():
+    class Single(sound.Example):
+        def standardize(self, F, rows):
+            return F.cast(super().standardize(F, F.cast(rows, "float32")), "float64")
+
+    class Mixed(sound.Example):
+        def standardize(self, F, rows):
+            return super().standardize(F, F.cast(rows, "float32"))
+
+    assert specimen(sound.Example, dtype="float64").is_double(training=True)
+    assert not specimen(sound.Example).is_double(training=True)
+    assert not specimen(Single, dtype="float64").is_double(training=True)
+    assert not specimen(Mixed, dtype="float64").is_double(training=True)
+
+
+def test_number_of_channels_is_the_first_that_the_method_takes():
+    class Many(NormLayer):
+        most = 32
+
+        def prepare(self):
+            if self.in_channels < self.most:
+                raise SpecError(f"at least {self.most} channels, not {self.in_channels}")
+
+    assert channels(Norm("subject", layer=Many), Place("layer", "NC")) == 32
+    assert channels(Norm("subject", layer=sound.Example), Place("layer", "NC")) == 8
+    with pytest.raises(SpecError, match="at least 1000 channels, not 64"):
+        channels(Norm("subject", layer=type("Most", (Many,), {"most": 1000})), Place("layer", "NC"))
+
+
+def test_own_backward_pass_is_used_where_nothing_is_compiled():
+    right, wrong = (specimen(factory, "NC") for factory in (layers.OwnBackward, layers.WrongBackward))
+    ones = np.ones_like(right.inputs()[0])
+    factors = [each.run(right.inputs(), training=True, cotangent=ones).input_gradients[0] for each in (right, wrong)]
+    assert [np.unique(factor).tolist() for factor in factors] == [[3], [2]]
+    with no_compiled_functions():
+        assert not right.compiles()
+    assert specimen(sound.Batch).compiles()
+
+
+def test_residual_specimen_has_two_inputs():
+    subject = specimen(others.Residual, "NCHW", "residual")
+    branch, shortcut = subject.inputs()
+    expected = shortcut + 0.5 * branch
+    np.testing.assert_allclose(subject.run([branch, shortcut], training=True).output, expected, rtol=1e-5)
+
+
+def test_draws_and_prints_of_a_function_are_noticed():
+    mx = mxnet()
+    assert (mxnet_draw() == mxnet_draw()).all()
+    assert (mxnet_draw() != mxnet_draw(lambda: mx.nd.random.normal(shape=(3,)))).any()
+    assert (mxnet_draw() != mxnet_draw(lambda: mx.nd.Dropout(mx.nd.ones((9,)), mode="always"))).any()
+    printed, warned = heard(lambda: print("said"))  # noqa: T201 - what is to be heard
+    assert (printed, warned) == ("said\n", [])
