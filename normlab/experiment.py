@@ -88,7 +88,7 @@ class _Run:
             clock = self._train(network, trainer, evaluator, batches, writer)
             records = tuple(writer.records)
         history = History(self._header(), records, directory=self.folder.path)
-        return self._store(history, network, batches, clock)
+        return self._store(history, network, trainer, clock)
 
     @property
     def steps(self) -> int:
@@ -104,8 +104,11 @@ class _Run:
 
         spec = self.parts.spec
         self._check_sizes()
+        for index, chosen in enumerate(self.parts.augmentation):
+            with _told_at(spec, "augmentation", index):
+                chosen.made().check(self.dataset)
         with _told_at(spec, "model"):
-            return assemble(self.parts, self.dataset, self.devices)
+            return assemble(self.parts, self.dataset, self.devices, self.steps)
 
     def _check_sizes(self) -> None:
         spec = self.parts.spec
@@ -170,7 +173,7 @@ class _Run:
             stepped=self.watcher.stepped,
         )
 
-    def _store(self, history: History, network: Network, batches: Batches, clock: Clock) -> History:
+    def _store(self, history: History, network: Network, trainer: Trainer, clock: Clock) -> History:
         from normlab.training import checkpoint  # noqa: PLC0415 - needs MXNet, which specs are checked without
 
         steps = history.steps[-1]
@@ -187,7 +190,7 @@ class _Run:
             digests={
                 "data": self.dataset.digest,
                 "initialization": network.initialization_digest,
-                "batches": batches.digest(steps),
+                **trainer.digests(steps),
             },
             message=_diverged_message(*self.diverged) if self.diverged else None,
             diverged_step=self.diverged[0] if self.diverged else None,
@@ -207,9 +210,10 @@ def _diverged_message(step: int, where: str) -> str:
 
 
 @contextmanager
-def _told_at(spec: Spec, block: str) -> Iterator[None]:
+def _told_at(spec: Spec, *path: str | int) -> Iterator[None]:
     """Name the place of a block in errors that come up when its part is built."""
     try:
         yield
     except SpecError as error:
-        raise SpecError(f"{spec.document.place((block,))}: {block}: {error}") from error
+        where = spec.document.resolve(path)
+        raise SpecError(f"{spec.document.place(where)}: {'.'.join(map(str, where))}: {error}") from error

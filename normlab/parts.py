@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from normlab.catalog.signature import check, schema
+from normlab.catalog.signature import accepted, check, schema
 from normlab.compat import threads
 from normlab.errors import SpecError
 from normlab.names import suggestion
 from normlab.spec import Part, Spec
 from normlab.spec.problems import problems
+from normlab.training.augmentation import AUGMENTATIONS
 from normlab.training.losses import LOSSES
 from normlab.training.optimizers import OPTIMIZERS
+from normlab.training.schedules import SCHEDULES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from normlab.catalog import Catalog
 
@@ -33,6 +35,11 @@ class Chosen(NamedTuple):
     entry: Any
     parameters: dict[str, Any]
 
+    def made(self) -> Any:
+        """What the entry makes of its parameters, where nothing else is needed to make it."""
+        (factory,) = self.entry.factories
+        return factory(**accepted(factory, self.parameters))
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -45,6 +52,8 @@ class Parts:
         norms: The norms that act together.
         loss: Makes the loss.
         optimizer: Makes the optimizer.
+        schedule: Makes the schedule of the learning rate.
+        augmentation: Make what is done to training examples, in order.
     """
 
     spec: Spec
@@ -53,6 +62,8 @@ class Parts:
     norms: tuple[Chosen, ...]
     loss: Chosen
     optimizer: Chosen
+    schedule: Chosen
+    augmentation: tuple[Chosen, ...]
 
     @property
     def label(self) -> str:
@@ -83,6 +94,12 @@ def resolve(spec: Spec, catalog: Catalog) -> Parts:
     norms = [resolver.part(("norm", index), part, catalog.norms.get) for index, part in enumerate(spec.norm)]
     loss = resolver.part(("loss",), spec.loss, _named("loss", LOSSES))
     optimizer = resolver.part(("optimizer",), spec.optimizer, _named("optimizer", OPTIMIZERS))
+    schedule = resolver.part(("schedule",), spec.schedule, _named("schedule", SCHEDULES))
+    augmentation = [
+        resolver.part(("augmentation", index), part, _named("augmentation", AUGMENTATIONS))
+        for index, part in enumerate(spec.augmentation)
+    ]
+    resolver.once(("augmentation",), spec.augmentation)
     if resolver.lines:
         raise SpecError("\n".join(resolver.lines))
     filled = {
@@ -91,8 +108,11 @@ def resolve(spec: Spec, catalog: Catalog) -> Parts:
         "norm": tuple(_part(norm) for norm in norms),
         "loss": _part(loss),
         "optimizer": _part(optimizer),
+        "schedule": _part(schedule),
+        "augmentation": tuple(_part(transform) for transform in augmentation),
     }
-    return Parts(spec.model_copy(update=filled), dataset, model, tuple(norms), loss, optimizer)
+    whole = spec.model_copy(update=filled)
+    return Parts(whole, dataset, model, tuple(norms), loss, optimizer, schedule, tuple(augmentation))
 
 
 class _Function(NamedTuple):
@@ -131,6 +151,14 @@ class _Resolver:
             json_schema = schema(entry.factories).model_json_schema()
             self.lines += problems(error, self._document, path, json_schema)
             return Chosen(entry, {})
+
+    def once(self, path: tuple[str | int, ...], parts: Sequence[Part]) -> None:
+        names = [part.name for part in parts]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                written = self._document.resolve((*path, index))
+                place = self._document.place(written)
+                self.lines.append(f"{place}: {'.'.join(map(str, written))}: {name!r} twice; expected each once")
 
 
 def _part(chosen: Chosen) -> Part:

@@ -86,7 +86,7 @@ def test_auto_is_the_cpu_where_there_is_no_gpu():
 
 
 def test_a_gpu_that_is_not_there_is_refused_with_the_reason():
-    with pytest.raises(DeviceError, match="gpu:7.*no such GPU.*normlab doctor"):
+    with pytest.raises(DeviceError, match=r"gpu:7.*no such GPU.*normlab doctor"):
         contexts(["gpu:7"])
     with pytest.raises(DeviceError, match="unknown"):
         contexts(["tpu"])

@@ -113,7 +113,7 @@ class Graph:
         length = wanted.size * like.shape[0] if wanted.per_example else wanted.size
         found = (name, length, like.context)
         if found not in self._constants:
-            # methods compute in float32 where activations are float16
-            dtype = "float32" if like.dtype == np.float16 else like.dtype
+            # methods compute in float32 where activations are float16, and the first input may be indices
+            dtype = "float64" if like.dtype == np.float64 else "float32"
             self._constants[found] = mx.nd.full((length,), wanted.fill, ctx=like.context, dtype=dtype)
         return self._constants[found]

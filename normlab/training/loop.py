@@ -74,7 +74,7 @@ class Trainer:
         self._gluon = mx.gluon.Trainer(list(self._trainable.values()), optimizer.attached(self._trainable), **store)
         self._learning_rate = self._gluon.learning_rate
 
-        def step_loss(F: Any, images: Any, labels: Any, indices: Any, *moves: Any) -> Any:
+        def step_loss(F: Any, indices: Any, images: Any, labels: Any, *moves: Any) -> Any:
             outputs = network.block(augmenter(F, F.take(images, indices), *moves))
             return F.sum(loss.each(F, outputs, F.take(labels, indices))) * factor
 
@@ -94,7 +94,7 @@ class Trainer:
                 seed_mxnet(self._seed, "step", step)
             with mx.autograd.record():
                 losses = [
-                    self._graph(images, labels, part[step - first], *moved)[0]
+                    self._graph(part[step - first], images, labels, *moved)[0]
                     for part, moved, (images, labels) in zip(parts, moves, self._data)
                 ]
             mx.autograd.backward(losses)

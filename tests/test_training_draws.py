@@ -1,0 +1,147 @@
+"""Networks that draw random numbers in training: keyed by seed and step, and by nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from normlab.catalog import catalog
+from normlab.compat import mxnet
+from normlab.parts import resolve
+from normlab.spec import parse_spec
+from normlab.training.assembly import assemble
+
+mx = mxnet()
+
+PLUGIN = '''
+"""A network and a norm that draw."""
+
+from normlab.catalog.entries import Model
+from normlab.catalog.hookspecs import hookimpl
+from normlab.norm import Norm, NormLayer
+
+
+def dropping(sites, shape, classes, *, rate: float = 0.5):
+    """Dense layers with dropout between them."""
+    from normlab.compat import mxnet
+    from normlab.models.dropout import Dropout
+    from normlab.models.tree import sequence
+
+    nn = mxnet().gluon.nn
+    first, last = nn.Dense(12, activation="relu"), nn.Dense(classes)
+    site = sites.norm(12, "NC")
+    return sequence([("dense0", first), ("site0", site), ("dropout0", Dropout(rate)), ("dense1", last)])
+
+
+class Noise(NormLayer):
+    """Adds noise in training."""
+
+    random = True
+
+    def hybrid_forward(self, F, x):
+        return x + F.random.normal_like(x) if self.training else x
+
+
+@hookimpl
+def normlab_models():
+    yield Model("dropping", dropping)
+
+
+@hookimpl
+def normlab_norms():
+    yield Norm("noise", layer=Noise)
+'''
+
+SPEC = """
+name: drawn
+dataset: {name: synthetic, shape: [8], classes: 3, train: 64, test: 30}
+model: dropping
+norm: none
+optimizer: {name: sgd, learning_rate: 0.1}
+training: {steps: 10, batch_size: 16}
+device: cpu
+"""
+
+
+@pytest.fixture
+def assembled(tmp_path):
+    file = tmp_path / "drawing.py"
+    file.write_text(PLUGIN)
+    known = catalog(files=[file])
+
+    def make(*overrides, seed=0):
+        parts = resolve(parse_spec(SPEC, "drawn.yaml", overrides, seed=seed), known)
+        data = parts.dataset.entry.load(**parts.dataset.parameters)
+        network, trainer, evaluator, _ = assemble(parts, data, [mx.cpu()], 10)
+        return network, trainer, evaluator
+
+    return make
+
+
+def ignored(_):
+    pass
+
+
+def trained(made, first=0, last=10, values=None):
+    network, trainer, _ = made
+    for name, value in (values or {}).items():
+        network.parameters[name].set_data(mx.nd.array(value))
+    trainer.steps(first, last, ignored)
+    mx.nd.waitall()
+    return {name: parameter.data().asnumpy() for name, parameter in network.parameters.items()}
+
+
+def same(first, second):
+    return all((first[name] == second[name]).all() for name in first)
+
+
+DRAWING = pytest.mark.parametrize("overrides", [[], ["norm=noise", "model.rate=0.0"]], ids=["dropout", "method"])
+
+
+@DRAWING
+@pytest.mark.parametrize("hybridize", ["true", "false"])
+def test_runs_repeat_to_the_bit_whatever_was_drawn_before(assembled, overrides, hybridize):
+    overrides = [*overrides, f"hybridize={hybridize}"]
+    first = trained(assembled(*overrides))
+    mx.random.seed(99)
+    mx.nd.random.uniform(shape=(5,)).wait_to_read()
+    assert same(first, trained(assembled(*overrides)))
+    assert not same(first, trained(assembled(*overrides, seed=1)))
+
+
+@DRAWING
+def test_the_last_steps_alone_draw_what_they_draw_in_a_whole_run(assembled, overrides):
+    made = assembled(*overrides)
+    half = trained(made, 0, 5)
+    whole = trained(made, 5, 10)
+    assert same(trained(assembled(*overrides), 5, 10, half), whole)
+    assert not same(trained(assembled(*overrides), 4, 9, half), whole)
+
+
+def test_evaluations_between_steps_change_nothing_and_draw_nothing(assembled):
+    network, trainer, evaluator = assembled()
+    assert evaluator("test") == evaluator("test")
+    for step in range(10):
+        trainer.steps(step, step + 1, ignored)
+        evaluator("train")
+    mx.nd.waitall()
+    found = {name: parameter.data().asnumpy() for name, parameter in network.parameters.items()}
+    assert same(found, trained(assembled()))
+
+
+def test_steps_of_dropout_differ_from_each_other(assembled):
+    network, trainer, _ = assembled("optimizer.learning_rate=1.0e-30")
+    norms = []
+    for step in range(4):
+        trainer.steps(step, step + 1, ignored)
+        norms.append(float(np.abs(network.parameters["dense1.weight"].grad().asnumpy()).sum()))
+    assert len(set(norms)) == 4
+
+
+def test_only_networks_that_draw_pay_for_the_key(assembled, monkeypatch):
+    asked = []
+    monkeypatch.setattr("normlab.training.loop.seed_mxnet", lambda *key: asked.append(key))
+    trained(assembled("model.rate=0.0"), 0, 2)
+    assert asked == []
+    trained(assembled(), 0, 2)
+    assert asked == [(0, "step", 0), (0, "step", 1)]
