@@ -12,8 +12,8 @@ from typing import Any
 from normlab.compat import mxnet
 from normlab.norm_state import constant
 
-#: The BatchNorm operator refuses less on a GPU. It cancels against the variance of `scale_shift`.
-_EPSILON = 1e-5
+#: The BatchNorm operator refuses less on a GPU. With a variance of 1 less this, it divides by 1.
+UNIT_EPSILON = 1e-5
 
 
 def batch_standardize(F: Any, x: Any, gamma: Any, beta: Any, channels: int, epsilon: float) -> tuple[Any, Any, Any]:
@@ -34,7 +34,7 @@ def batch_standardize(F: Any, x: Any, gamma: Any, beta: Any, channels: int, epsi
     """
     scratch_mean = constant(F, x, 0.0, channels, scratch=True)
     scratch_var = constant(F, x, 1.0, channels, scratch=True)
-    y, mean, inverse_std = _training_batch_norm(
+    y, mean, inverse_std = training_batch_norm(
         F, x, gamma, beta, scratch_mean, scratch_var, eps=epsilon, output_mean_var=True
     )
     # the operator gives 1 / sqrt(variance + epsilon); what rounding makes negative is a variance of 0
@@ -75,17 +75,64 @@ def scale_shift(F: Any, x: Any, gamma: Any, beta: Any, channels: int) -> Any:
     Returns:
         gamma x + beta, of x's shape.
     """
-    mean = constant(F, x, 0.0, channels)
-    variance = constant(F, x, 1.0 - _EPSILON, channels)
-    return standardize_with(F, x, gamma, beta, mean, variance, _EPSILON)
+    # MXNet counts it among what the operator writes to, so no other operator may have it as an argument
+    mean = constant(F, x, 0.0, channels, scratch=True)
+    return center_scale_shift(F, x, mean, gamma, beta, channels)
 
 
-def values_per_channel(F: Any, x: Any, channels: int) -> Any:
-    """How many values each channel has in the batch, N times the positions, as a float32 vector of shape `(1,)`."""
-    return F.cast(F.size_array(x), dtype="float32") / channels
+def center_scale_shift(F: Any, x: Any, mean: Any, gamma: Any, beta: Any, channels: int) -> Any:
+    """Take a given mean from each channel, multiply by gamma and add beta, either of which may be computed.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        x: `(N, C, ...)`.
+        mean: `(C,)`, a declared state as it is: the operator takes no computed values.
+        gamma: `(C,)`.
+        beta: `(C,)`.
+        channels: C.
+
+    Returns:
+        gamma (x - mean) + beta, of x's shape.
+    """
+    variance = constant(F, x, 1.0 - UNIT_EPSILON, channels, scratch=True)
+    return standardize_with(F, x, gamma, beta, mean, variance, UNIT_EPSILON)
 
 
-def _training_batch_norm(F: Any, *inputs: Any, **options: Any) -> Any:
+def values_per_channel(F: Any, x: Any) -> Any:
+    """How many values each channel has in the batch, N times the positions, as `(1,)` of x's type."""
+    planes = F.reshape(x, shape=(0, 0, -1))
+    return F.BlockGrad(_length(F, planes, 0) * _length(F, planes, 2))
+
+
+def _length(F: Any, x: Any, axis: int) -> Any:
+    # size_array and shape_array count in int64, which a compiled network can't turn into the type of x
+    return F.slice_axis(F.contrib.arange_like(x, axis=axis), axis=0, begin=-1, end=None) + 1
+
+
+def shaped_back(F: Any, y: Any, x: Any, axis: int) -> Any:
+    """Give y the shape of x again, by a copy.
+
+    In a graph MXNet's reshape hands the gradient on in place. Where a convolution follows, that gradient is in
+    oneDNN's own layout, and the operator before the reshape fails on it or takes it for what it is not. The backward
+    pass of an exchange of axes writes it anew, in the plain layout.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        y: As many values as x, in x's order.
+        x: What has the shape.
+        axis: An axis of y; of it and the next, one has a single element.
+    """
+    return F.reshape_like(F.swapaxes(y, dim1=axis, dim2=axis + 1), x)
+
+
+def training_batch_norm(F: Any, *inputs: Any, **options: Any) -> Any:
+    """The BatchNorm operator on statistics of what it is fed, whatever the mode.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        *inputs: Data, gamma, beta, and two vectors that it writes to.
+        **options: Further attributes of the operator.
+    """
     mx = mxnet()
     if F is mx.ndarray:
         # the operator takes batch statistics in MXNet's training mode only

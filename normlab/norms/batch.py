@@ -71,7 +71,7 @@ class BatchNorm(NormLayer):
         if self.training:
             keep, new = self.momentum, 1 - self.momentum
             if self.unbiased_running_var:
-                count = values_per_channel(F, x, self.in_channels)
+                count = values_per_channel(F, x)
                 variance = F.broadcast_mul(variance, count / (count - 1))
             self.update(
                 running_mean=keep * running_mean + new * mean,

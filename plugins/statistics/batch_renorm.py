@@ -125,7 +125,7 @@ class BatchRenorm(NormLayer):
             return deviation
         if self.average == "variance":
             return variance
-        count = values_per_channel(F, x, self.in_channels)
+        count = values_per_channel(F, x)
         return F.broadcast_mul(variance, count / (count - 1))
 
     def _moved(self, running: Any, new: Any) -> Any:

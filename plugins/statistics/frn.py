@@ -80,7 +80,7 @@ class FilterResponseNorm(NormLayer):
         return mean + self.epsilon
 
     def _multiplied(self, F: Any, x: Any, inverse_root: Any, gamma: Any, shift: Any) -> Any:
-        """gamma x inverse_root + shift, where only inverse_root, `(N, C)`, differs between examples."""
+        """Compute gamma x inverse_root + shift, where only inverse_root, `(N, C)`, differs between examples."""
         if self.layout == "NC":
             return scale_shift(F, x * inverse_root, gamma, shift, self.in_channels)
         scales = scale_shift(F, inverse_root, gamma, F.zeros_like(gamma), self.in_channels)

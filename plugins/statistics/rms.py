@@ -21,7 +21,7 @@ from pydantic import Field, PositiveFloat
 from normlab.catalog.hookspecs import hookimpl
 from normlab.channel_kernels import as_planes, channel_mean, spread
 from normlab.errors import SpecError
-from normlab.kernels import scale_shift
+from normlab.kernels import scale_shift, shaped_back
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -94,7 +94,8 @@ class RMSNorm(NormLayer):
             mean = F.broadcast_like(F.mean(mean, axis=3, keepdims=True), mean)
         if self.zero_centered_gamma:
             gamma = gamma + 1
-        y = F.reshape_like(planes * spread(F, self._inverse_root(F, mean), gamma, self.in_channels), x)
+        y = planes * spread(F, self._inverse_root(F, mean), gamma, self.in_channels)
+        y = shaped_back(F, y, x, axis=1)
         if beta is None:
             return y
         return scale_shift(F, y, constant(F, x, 1.0, self.in_channels), beta, self.in_channels)

@@ -1,0 +1,72 @@
+"""Means and variances through which gradients flow, for methods that mix statistics or divide without centring.
+
+Everything comes from the moments of each channel of each example: what groups, layers and batches share is algebra on
+`(N, C)`, which is small. All functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in prediction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from normlab.row_kernels import example_scale_shift, position_mean
+
+
+class Moments(NamedTuple):
+    """Mean and biased variance.
+
+    Attributes:
+        mean: `(N, C)` or `(C,)`.
+        variance: Of the same shape.
+    """
+
+    mean: Any
+    variance: Any
+
+
+def position_moments(F: Any, x: Any, channels: int) -> Moments:
+    """Mean and biased variance of each channel of each example over all positions, `(N, C)` each.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        x: `(N, C, ...)`.
+        channels: C.
+    """
+    mean = position_mean(F, x, channels)
+    centered = example_scale_shift(F, x, F.ones_like(mean), -mean, channels)
+    return Moments(mean, position_mean(F, F.square(centered), channels))
+
+
+def group_moments(F: Any, of: Moments, groups: int) -> Moments:
+    """Moments of each group of adjacent channels of each example, `(N, C)` each, from those of the channels.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        of: What `position_moments` gave.
+        groups: Number of groups, which divides C; 1 for all of an example.
+    """
+    mean = group_mean(F, of.mean, groups)
+    return Moments(mean, group_mean(F, of.variance + F.square(of.mean - mean), groups))
+
+
+def group_mean(F: Any, values: Any, groups: int) -> Any:
+    """The mean of values `(N, C)` over each group of adjacent channels, repeated for its channels, `(N, C)`."""
+    grouped = F.reshape(values, shape=(0, -4, groups, -1))
+    mean = F.mean(grouped, axis=2, keepdims=True)
+    return F.reshape(F.broadcast_like(mean, grouped), shape=(0, -3))
+
+
+def batch_moments(F: Any, of: Moments) -> Moments:
+    """Moments of each channel over the batch and all positions, `(C,)` each, from those of each example.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        of: What `position_moments` gave.
+    """
+    mean = F.mean(of.mean, axis=0)
+    spread = F.square(F.broadcast_sub(of.mean, F.expand_dims(mean, axis=0)))
+    return Moments(mean, F.mean(of.variance + spread, axis=0))
+
+
+def for_examples(F: Any, values: Any, like: Any) -> Any:
+    """Values of channels, `(C,)`, repeated for each example, `(N, C)` as `like`."""
+    return F.broadcast_like(F.expand_dims(values, axis=0), like)

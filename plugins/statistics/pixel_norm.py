@@ -1,0 +1,61 @@
+"""Pixelwise feature vector normalization (Karras, Aila, Laine and Lehtinen, ICLR 2018, arXiv:1710.10196), section 4.2.
+
+    y = x / sqrt(mean_C(x^2) + epsilon)
+
+The mean is taken over the channels, at each position of each example on its own. There are no parameters and no
+state; prediction is the same as training.
+
+Conventions: epsilon is inside the root, 1e-8 in the paper.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveFloat
+
+from normlab.catalog.hookspecs import hookimpl
+from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.norm import Norm, NormLayer
+from normlab.norm_state import constant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class PixelNorm(NormLayer):
+    """Bring the channels at each position to a mean square of 1.
+
+    Shapes: x and y `(N, C)`, `(N, C, H, W)` or `(N, T, C)`. No parameters, no state; prediction is the same as
+    training.
+
+    Args:
+        epsilon: Added to the mean square, inside the root.
+    """
+
+    def __init__(self, epsilon: PositiveFloat = 1e-8, **site: Any) -> None:
+        super().__init__(**site)
+        self.epsilon = epsilon
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
+        """Divide by the root mean square of the channels."""
+        planes = as_planes(F, x)
+        mean = channel_mean(F, F.square(planes), self.in_channels)
+        ones = constant(F, x, 1.0, self.in_channels)
+        inverse = spread(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels)
+        return F.reshape_like(planes * inverse, x)
+
+
+@hookimpl
+def normlab_norms() -> Iterator[Norm]:
+    """Register `pixel_norm`."""
+    yield Norm(
+        "pixel_norm",
+        layer=PixelNorm,
+        title="Pixelwise feature vector normalization",
+        formula="y = x / sqrt(mean_C(x^2) + epsilon)",
+        authors="Karras, Aila, Laine, Lehtinen",
+        venue="ICLR",
+        year=2018,
+        paper="arXiv:1710.10196",
+    )

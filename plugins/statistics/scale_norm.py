@@ -1,0 +1,64 @@
+"""Scale normalization (Nguyen and Salazar, IWSLT 2019, arXiv:1910.05895), equation 4.
+
+    y = g x / ||x||
+
+The norm is taken over the channels, at each position of each example on its own; g is one number for the whole layer.
+Prediction is the same as training; there is no state.
+
+Conventions: g starts at sqrt(C), so that y starts with a mean square of 1; x-transformers learns g / sqrt(C) instead.
+The norm is not let below epsilon.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveFloat
+
+from normlab.catalog.hookspecs import hookimpl
+from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.norm import Norm, NormLayer
+from normlab.norm_state import constant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ScaleNorm(NormLayer):
+    """Bring the channels at each position to one learned length.
+
+    Shapes: x and y `(N, C)`, `(N, C, H, W)` or `(N, T, C)`. Parameter: g `(1,)` from sqrt(C). No state; prediction is the
+    same as training.
+
+    Args:
+        epsilon: Least norm to divide by.
+    """
+
+    def __init__(self, epsilon: PositiveFloat = 1e-5, **site: Any) -> None:
+        super().__init__(**site)
+        self.epsilon = epsilon
+        self.parameter("g", lambda _, __: math.sqrt(self.in_channels), shape=lambda _: (1,))
+
+    def hybrid_forward(self, F: Any, x: Any, g: Any) -> Any:  # type: ignore[override] # takes what it declared
+        """Divide by the norm, and multiply by the learned length."""
+        planes = as_planes(F, x)
+        squared = channel_mean(F, F.square(planes), self.in_channels) * self.in_channels
+        inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
+        scale = F.broadcast_mul(constant(F, x, 1.0, self.in_channels), g)
+        return F.reshape_like(planes * spread(F, inverse, scale, self.in_channels), x)
+
+
+@hookimpl
+def normlab_norms() -> Iterator[Norm]:
+    """Register `scale_norm`."""
+    yield Norm(
+        "scale_norm",
+        layer=ScaleNorm,
+        title="Scale normalization",
+        formula="y = g x / ||x||",
+        authors="Nguyen, Salazar",
+        venue="IWSLT",
+        year=2019,
+        paper="arXiv:1910.05895",
+    )

@@ -1,0 +1,73 @@
+"""Simple normalization, as timm's `SimpleNorm` has it for Gemma 3n: the variance without the centring.
+
+    y = gamma x / sqrt(var_C + epsilon)
+
+The variance is that of the channels about their mean, at each position of each example on its own; the mean stays in
+y. Prediction is the same as training; there is no state.
+
+Conventions: the variance is unbiased and epsilon, 1e-6, is inside the root, as in timm. No paper describes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveFloat
+
+from normlab.catalog.hookspecs import hookimpl
+from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.errors import SpecError
+from normlab.norm import Norm, NormLayer
+from normlab.norm_state import constant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class SimpleNorm(NormLayer):
+    """Divide by the standard deviation of the channels, and leave their mean.
+
+    Shapes: x and y `(N, C)`, `(N, C, H, W)` or `(N, T, C)`. Parameter: gamma `(C,)` from 1. No state; prediction is
+    the same as training.
+
+    Args:
+        epsilon: Added to the variance, inside the root.
+        scale: Whether gamma is learned.
+    """
+
+    def __init__(self, epsilon: PositiveFloat = 1e-6, scale: bool = True, **site: Any) -> None:
+        super().__init__(scale=scale, **site)
+        self.epsilon = epsilon
+        self.affine(center=False)
+
+    def prepare(self) -> None:
+        """Refuse a single channel.
+
+        Raises:
+            SpecError: There is one channel only, which has no variance.
+        """
+        if self.in_channels == 1:
+            raise SpecError("simple_norm: a site has 1 channel; expected at least 2, one alone has no variance")
+
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any) -> Any:  # type: ignore[override] # takes what it declared
+        """Divide by the standard deviation, and scale."""
+        channels = self.in_channels
+        planes = as_planes(F, x)
+        ones = constant(F, x, 1.0, channels)
+        centered = planes - spread(F, channel_mean(F, planes, channels), ones, channels)
+        variance = channel_mean(F, F.square(centered), channels) * (channels / (channels - 1))
+        return F.reshape_like(planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x)
+
+
+@hookimpl
+def normlab_norms() -> Iterator[Norm]:
+    """Register `simple_norm`."""
+    yield Norm(
+        "simple_norm",
+        layer=SimpleNorm,
+        title="Simple normalization",
+        formula="y = gamma x / sqrt(var_C + epsilon)",
+        authors="Wightman",
+        venue="timm",
+        year=2025,
+    )

@@ -1,0 +1,119 @@
+"""Run a plugin through the passes of a stored case, and measure by how much it departs from what is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from reference.archive import read
+
+from normlab.compat import mxnet
+from normlab.models.tree import own_parameters
+from normlab.norm_block import NormBlock, WeightBlock
+from normlab.training.graph import Graph
+
+if TYPE_CHECKING:
+    from reference.archive import Case, Pass
+    from reference.rows import Row
+
+    from normlab.norm import Norm
+
+mx = mxnet()
+
+
+class Runner:
+    """A method in a block of its own, with the parameters and states of a case.
+
+    Args:
+        norm: The method.
+        row: How it is made.
+        case: What it is compared with.
+    """
+
+    def __init__(self, norm: Norm, row: Row, case: Case) -> None:
+        self._row = row
+        self._block = _block(norm, row, case)
+        self._block.initialize()
+        self._block.cast(row.dtype)
+        self._parameters = own_parameters(self._block)
+        for name, value in {**row.values, **self._named(case.parameters), **self._named(case.states)}.items():
+            parameter = self._parameters[name]
+            whole = np.broadcast_to(value, parameter.shape) if np.ndim(value) == 0 else value
+            parameter.set_data(mx.nd.array(whole, dtype=parameter.dtype))
+        hybridize = self._block.method.hybridizable
+        self._graphs = {
+            training: Graph(
+                lambda _, x: self._block(x), self._parameters.values(), training=training, hybridize=hybridize
+            )
+            for training in (True, False)
+        }
+
+    def _named(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {self._row.names.get(name, name): value for name, value in values.items()}
+
+    def run(self, told: Pass, *, training: bool) -> dict[str, tuple[Any, Any]]:
+        """Run one pass.
+
+        Returns:
+            What was found and what is stored, for output, gradients and states, by name.
+        """
+        x, head = (mx.nd.array(value, dtype=self._row.dtype) for value in (told.x, told.cotangent))
+        x.attach_grad()
+        for name in self._named(told.gradients):
+            self._parameters[name].zero_grad()
+        with mx.autograd.record(train_mode=training):
+            y = self._graphs[training](x)[0]
+        mx.autograd.backward([y], [head])
+        pairs = {"y": (y.asnumpy(), told.y), "x_gradient": (x.grad.asnumpy(), told.x_gradient)}
+        for name, value in self._named(told.gradients).items():
+            pairs[f"gradient of {name}"] = (self._parameters[name].grad().asnumpy(), value)
+        for name, value in self._named(told.states).items():
+            pairs[f"state {name}"] = (self._parameters[name].data().asnumpy(), value)
+        return pairs
+
+
+def _block(norm: Norm, row: Row, case: Case) -> Any:
+    layout, shape = case.header.layout, case.predict.x.shape
+    if layout == "weight":
+        return WeightBlock(norm.weight(**row.parameters, out_channels=shape[0]))
+    channels = shape[2] if layout == "NTC" else shape[1]
+    return NormBlock(norm.layer(**row.parameters, in_channels=channels, layout=layout))
+
+
+def deviations(norm: Norm, row: Row) -> dict[str, float]:
+    """By how much a method departs from a stored case.
+
+    Args:
+        norm: The method.
+        row: How it is made, and the case.
+
+    Returns:
+        For each array of each pass, the largest difference as a share of the largest number stored; of the numbers
+        themselves where all that is stored is 0.
+    """
+    case = read(*row.source)
+    if case.header.layout == "gradient":
+        return _of_gradients(norm, row, case)
+    runner = Runner(norm, row, case)
+    found = {}
+    for name, told in case.passes:
+        for what, pair in runner.run(told, training=told is not case.predict).items():
+            found[f"{name}: {what}"] = deviation(*pair)
+    return found
+
+
+def _of_gradients(norm: Norm, row: Row, case: Case) -> dict[str, float]:
+    method = norm.gradient(**row.parameters)
+    found = {}
+    for name, told in case.passes:
+        weight, gradient = (mx.nd.array(value, dtype=row.dtype) for value in (told.x, told.cotangent))
+        found[f"{name}: y"] = deviation(method(mx.nd, "dense0.weight", weight, gradient).asnumpy(), told.y)
+    return found
+
+
+def deviation(found: Any, expected: Any) -> float:
+    """The largest difference of two arrays as a share of the largest number expected; infinite if they can't agree."""
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    scale = np.abs(expected).max(initial=0) or 1.0
+    return float(np.abs(found - expected).max(initial=0) / scale)

@@ -1,0 +1,171 @@
+"""The fast building blocks of norms against NumPy: compiled and operator by operator, forwards and backwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from norms_support import close, mx, numeric_gradient, per_channel
+
+from normlab.channel_kernels import as_planes, channel_mean, channel_standardize, spread
+from normlab.kernels import batch_standardize, center_scale_shift, scale_shift
+from normlab.norm_state import constant
+from normlab.row_kernels import (
+    example_scale_shift,
+    group_standardize,
+    position_mean,
+    unit_scale_shift,
+    unit_standardize,
+    unit_sum,
+)
+from normlab.training.graph import Graph
+
+SCALE, SHIFT = np.linspace(0.5, 2, 6), np.linspace(-1, 1, 6)
+EPSILON = 1e-3
+
+
+def rows_standardized(x, rows):
+    flat = x.reshape(rows, -1)
+    return ((flat - flat.mean(1, keepdims=True)) / np.sqrt(flat.var(1, keepdims=True) + EPSILON)).reshape(x.shape)
+
+
+def channels_standardized(x):
+    return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + EPSILON)
+
+
+def array(F, like, values):
+    return F.concat(*[constant(F, like, float(value)) for value in values], dim=0)
+
+
+def affine(function, *, units=6):
+    return lambda F, x: function(F, x, array(F, x, SCALE[:units]), array(F, x, SHIFT[:units]), units)
+
+
+def each(F, x):
+    mean = position_mean(F, x, 6)
+    return example_scale_shift(F, x, mean, F.square(mean), 6)
+
+
+def planes(F, x, first=None):
+    view = as_planes(F, x)
+    return F.reshape_like(spread(F, channel_mean(F, view, 6, first), array(F, x, SCALE), 6), x)
+
+
+def mean_of(x):
+    return x.mean(tuple(range(2, x.ndim)), keepdims=True) if x.ndim > 2 else x
+
+
+CASES = {
+    "scale_shift": (affine(scale_shift), lambda x: per_channel(SCALE, x) * x + per_channel(SHIFT, x)),
+    "scale_shift_thrice": (
+        lambda F, x: affine(scale_shift)(F, affine(scale_shift)(F, affine(scale_shift)(F, x))),
+        lambda x: per_channel(SCALE**3, x) * x + per_channel(SHIFT * (SCALE**2 + SCALE + 1), x),
+    ),
+    "group_standardize": (lambda F, x: group_standardize(F, x, 2, EPSILON), lambda x: rows_standardized(x, 2 * len(x))),
+    "group_standardize_all": (lambda F, x: group_standardize(F, x, 1, EPSILON), lambda x: rows_standardized(x, len(x))),
+    "group_standardize_twice": (
+        lambda F, x: group_standardize(F, group_standardize(F, x, 2, EPSILON) * x, 3, EPSILON),
+        lambda x: rows_standardized(rows_standardized(x, 2 * len(x)) * x, 3 * len(x)),
+    ),
+    "channel_standardize": (lambda F, x: channel_standardize(F, x, 6, EPSILON), channels_standardized),
+    "planes": (planes, lambda x: per_channel(SCALE, x) * x.mean(1, keepdims=True)),
+    "planes_first": (lambda F, x: planes(F, x, 2), lambda x: per_channel(SCALE, x) * x[:, :2].mean(1, keepdims=True)),
+    "example_scale_shift": (each, lambda x: mean_of(x) * x + mean_of(x) ** 2),
+}
+UNIT_CASES = {
+    "unit_standardize": (lambda F, w: unit_standardize(F, w, 4, EPSILON), lambda w: rows_standardized(w, 4)),
+    "unit_scale_shift": (
+        affine(unit_scale_shift, units=4),
+        lambda w: (w.T * SCALE[:4] + SHIFT[:4]).T,
+    ),
+    "unit_sum": (
+        lambda F, w: F.broadcast_mul(F.BlockGrad(F.ones_like(w)), F.reshape(unit_sum(F, w)[0], shape=(-1, 1, 1))),
+        lambda w: np.ones_like(w) * w.sum((1, 2))[:, None, None],
+    ),
+}
+SHAPES = {"NC": (5, 6), "NCT": (3, 6, 4), "NCHW": (3, 6, 2, 5)}
+
+
+def graph_of(function, *, training=True, hybridize=True):
+    return Graph(function, [], training=training, hybridize=hybridize)
+
+
+def agree(function, formula, shape, **options):
+    random = np.random.default_rng(4)
+    x, dy = random.normal(0.5, 1.2, (2, *shape))
+    given = mx.nd.array(x)
+    given.attach_grad()
+    with mx.autograd.record(train_mode=options.get("training", True)):
+        (y,) = graph_of(function, **options)(given)
+    y.backward(mx.nd.array(dy))
+    close(y.asnumpy(), formula(x), 5e-6)
+    close(given.grad.asnumpy(), numeric_gradient(formula, x, dy), 2e-5)
+
+
+@pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "prediction"])
+@pytest.mark.parametrize("layout", SHAPES)
+@pytest.mark.parametrize("case", CASES)
+def test_activations_and_gradients_equal_numpy(case, layout, training, hybridize):
+    agree(*CASES[case], SHAPES[layout], training=training, hybridize=hybridize)
+
+
+@pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
+@pytest.mark.parametrize("case", UNIT_CASES)
+def test_weights_and_gradients_equal_numpy(case, hybridize):
+    agree(*UNIT_CASES[case], (4, 3, 5), hybridize=hybridize)
+
+
+def test_unit_sum_counts_the_weights_of_a_unit():
+    _, count = unit_sum(mx.nd, mx.nd.ones((4, 3, 5)))
+    assert count.asnumpy().tolist() == [15]
+
+
+def test_center_scale_shift_takes_the_mean_away_first():
+    # the mean is in float32 to the bit, so the difference is exact where scale x + shift would not be
+    x = mx.nd.array([[1e6 + 1, 1e6 + 3]])
+    y = center_scale_shift(mx.nd, x, mx.nd.array([1e6, 1e6]), mx.nd.array([1, 2]), mx.nd.array([0, 5]), 2)
+    close(y.asnumpy(), np.array([[1, 11]]), 1e-6)
+
+
+def test_gradients_reach_scale_and_shift():
+    random = np.random.default_rng(6)
+    x, dy = random.normal(size=(2, 4, 6, 3))
+    scale, shift = mx.nd.array(SCALE), mx.nd.array(SHIFT)
+    for vector in (scale, shift):
+        vector.attach_grad()
+    with mx.autograd.record():
+        y = scale_shift(mx.nd, mx.nd.array(x), scale, shift, 6)
+    y.backward(mx.nd.array(dy))
+    close(scale.grad.asnumpy(), (x * dy).sum((0, 2)), 1e-5)
+    close(shift.grad.asnumpy(), dy.sum((0, 2)), 1e-5)
+
+
+def test_batch_statistics_carry_no_gradient():
+    x = mx.nd.random.normal(shape=(6, 3))
+    x.attach_grad()
+    with mx.autograd.record():
+        _, mean, variance = batch_standardize(mx.nd, x, mx.nd.ones(3), mx.nd.zeros(3), 3, EPSILON)
+        total = (mean + variance).sum()
+    total.backward()
+    close(mean.asnumpy(), x.asnumpy().mean(0), 1e-6)
+    close(variance.asnumpy(), x.asnumpy().var(0), 1e-5)
+    assert (x.grad.asnumpy() == 0).all()
+
+
+@pytest.mark.parametrize("case", ["group_standardize", "channel_standardize", "example_scale_shift"])
+def test_one_graph_takes_batches_of_any_size_on_any_device(case):
+    function, formula = CASES[case]
+    graph = graph_of(function)
+    for examples, device in ((5, 0), (2, 0), (5, 1), (7, 1), (2, 0)):
+        x = np.random.default_rng(examples).normal(size=(examples, 6, 2, 3))
+        (y,) = graph(mx.nd.array(x, ctx=mx.cpu(device)))
+        assert y.context == mx.cpu(device)
+        close(y.asnumpy(), formula(x), 5e-6)
+
+
+@pytest.mark.parametrize("case", ["group_standardize", "group_standardize_all", "channel_standardize"])
+def test_large_means_do_not_cancel(case):
+    function, formula = CASES[case]
+    x = np.random.default_rng(1).normal(1e3, 1, (4, 6, 16, 16)).astype("float32")
+    (y,) = graph_of(function)(mx.nd.array(x))
+    assert np.abs(y.asnumpy() - formula(x.astype("float64"))).max() < 2e-3
