@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from functools import lru_cache
+from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 import pydantic
@@ -34,7 +35,7 @@ class Parameter(NamedTuple):
     description: str
 
 
-@lru_cache(maxsize=None)
+@cache
 def schema(factories: Factories) -> type[pydantic.BaseModel]:
     """A pydantic model of the parameters that the factories take.
 
@@ -60,6 +61,27 @@ def schema(factories: Factories) -> type[pydantic.BaseModel]:
     except pydantic.errors.PydanticUserError as error:
         names = ", ".join(factory.__name__ for factory in factories)
         raise PluginBroken(f"{names}: its signature is no schema: {error}") from error
+
+
+def names(factory: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the parameters that a factory takes from a spec."""
+    return tuple(parameter.name for parameter in _parameters(factory))
+
+
+def problem(factories: Factories) -> str:
+    """Why the signatures are no schema, or "".
+
+    Types that every plugin uses are not built into a model for that, which would take a millisecond a plugin.
+    """
+    try:
+        hints = [_hint(factory, parameter) for factory in factories for parameter in _parameters(factory)]
+        if any("name" in names(factory) for factory in factories):
+            return "a parameter can't be called 'name', which in a spec is the name of the part itself"
+        if not all(map(_is_plain, hints)):
+            schema(factories)
+    except PluginBroken as error:
+        return str(error)
+    return ""
 
 
 def check(factories: Factories, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,29 +112,47 @@ def describe(factories: Factories) -> list[Parameter]:
     return result
 
 
+@cache
+def of(factory: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a factory, which takes long enough to find that it is kept."""
+    return inspect.signature(factory)
+
+
 def _parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
     # what a site or a network tells is the other kind: keyword-only in constructors, positional in functions
     own = inspect.Parameter.POSITIONAL_OR_KEYWORD if inspect.isclass(factory) else inspect.Parameter.KEYWORD_ONLY
-    return [parameter for parameter in inspect.signature(factory).parameters.values() if parameter.kind is own]
+    return [parameter for parameter in of(factory).parameters.values() if parameter.kind is own]
 
 
 def _hint(factory: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    function = factory.__init__ if inspect.isclass(factory) else factory  # type: ignore[misc] # of this very class
+    function = factory.__init__ if inspect.isclass(factory) else factory
     if parameter.annotation is parameter.empty:
-        raise PluginBroken(f"{factory.__name__}: parameter {parameter.name!r} has no type; write `{parameter.name}: int`")
+        name = parameter.name
+        raise PluginBroken(f"{factory.__name__}: parameter {name!r} has no type; write `{name}: float` or what it is")
     # this annotation alone: others, of arguments that are no parameters, may name what only type checkers import
-    alone = type("Alone", (), {"__annotations__": {parameter.name: parameter.annotation}})
+    alone = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     try:
         return typing.get_type_hints(alone, function.__globals__, include_extras=True)[parameter.name]
-    except (NameError, TypeError) as error:
+    except Exception as error:  # an author's expression, which may fail in any way
         raise PluginBroken(f"{factory.__name__}: the type of {parameter.name!r} can't be read: {error}") from error
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether a type is made of those that can be checked for certain."""
+    if hint in (int, float, str, bool, type(None)) or typing.get_origin(hint) is typing.Literal:
+        return True
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return _is_plain(arguments[0])
+    plain_origin = typing.get_origin(hint) in (typing.Union, tuple, list)
+    return plain_origin and all(inner is ... or _is_plain(inner) for inner in arguments)
 
 
 def _lists_to_tuples(factories: Factories, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """YAML has lists where Python has tuples; strict checking would refuse them."""
-    known = schema(factories).model_fields
+    tuples = {name for name, field in schema(factories).model_fields.items() if _wants_tuple(field.annotation)}
     return {
-        name: tuple(value) if isinstance(value, list) and name in known and _wants_tuple(known[name].annotation) else value
+        name: tuple(value) if name in tuples and isinstance(value, list) else value
         for name, value in parameters.items()
     }
 

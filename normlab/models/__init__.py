@@ -1,1 +1,1 @@
-"""models."""
+"""Networks, the places in them where norms act, and the surgery that makes such places in networks built elsewhere."""

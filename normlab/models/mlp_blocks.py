@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from normlab.compat import mxnet
 from normlab.errors import SpecError
-from normlab.models.sites import make_activation
+from normlab.models.layers import hidden_layer
+from normlab.models.tree import sequence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -46,22 +48,12 @@ def build(
             f"norm_sites: there is no hidden layer {beyond[0]}; expected numbers from 0 to {len(units) - 2}, or all"
         )
     weight, bias = initializers
-    net = nn.HybridSequential()
+    layers: list[tuple[str, Any]] = []
     for index, (width, activation) in enumerate(zip(units, activations)):
+        make = partial(nn.Dense, width, in_units=inputs, weight_initializer=weight, bias_initializer=bias)
         has_norm = index in normed
-        dense = nn.Dense(
-            width,
-            in_units=inputs,
-            use_bias=not (has_norm and norm_first) or sites.bias_before(width, "NC"),
-            weight_initializer=weight,
-            bias_initializer=bias,
+        layers += hidden_layer(
+            sites, "dense", index, make, width, "NC", activation=activation, has_norm=has_norm, norm_first=norm_first
         )
-        net.register_child(dense, f"dense{index}")
-        after = (
-            sites.norm(width, "NC", activation=activation, activation_first=not norm_first)
-            if has_norm
-            else make_activation(activation)
-        )
-        net.register_child(after, f"site{index}" if has_norm else f"activation{index}")
         inputs = width
-    return net
+    return sequence(layers)

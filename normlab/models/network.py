@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from normlab.catalog.signature import accepted
 from normlab.compat import mxnet
+from normlab.errors import SpecError
+from normlab.models.dropout import Dropout
 from normlab.models.sites import ChosenNorm, Sites
+from normlab.models.tree import own_parameters, walk
 from normlab.models.weights import normalize_weights
 from normlab.norm_block import Host
 from normlab.norm_state import frozen_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from normlab.catalog.entries import Model
 
 mx = mxnet()
+
+#: Arrays in one call of `multi_all_finite`, which crashes the process beyond 200.
+_AT_ONCE = 100
 
 
 class Network:
@@ -29,6 +35,7 @@ class Network:
         parameters: Its parameters by structural name.
         norms: The norms that act in it together.
         initialization_digest: SHA-256 of the initial values that all norms share.
+        sites: What was noted when it was built.
 
     Attributes:
         block: The Gluon block, from `(N, *shape)` to `(N, classes)`.
@@ -37,10 +44,18 @@ class Network:
         hosts: The blocks that host methods: `NormBlock`, `WeightBlock` and `ResidualBlock`.
         hybridizable: Whether every method in it can be traced.
         initialization_digest: SHA-256 of the initial values that all norms share.
+        optional_biases: Structural names of the biases that exist only because no norm brings a shift there.
+        draws: Whether a pass in training draws random numbers, as dropout does.
+        notes: What the person should know about it, a sentence each.
     """
 
     def __init__(
-        self, block: Any, parameters: Mapping[str, Any], norms: Sequence[ChosenNorm], initialization_digest: str
+        self,
+        block: Any,
+        parameters: Mapping[str, Any],
+        norms: Sequence[ChosenNorm],
+        initialization_digest: str,
+        sites: Sites,
     ) -> None:
         self.block = block
         self.parameters = dict(sorted(parameters.items()))
@@ -48,6 +63,12 @@ class Network:
         self.hosts = [child for child in walk(block) if isinstance(child, Host)]
         self.hybridizable = all(host.method.hybridizable for host in self.hosts)
         self.initialization_digest = initialization_digest
+        optional = {id(bias) for bias in sites.optional_biases}
+        self.optional_biases = tuple(name for name, p in self.parameters.items() if id(p) in optional)
+        # a method that draws says `random = True`
+        methods_draw = any(getattr(host.method, "random", False) for host in self.hosts)
+        self.draws = methods_draw or any(isinstance(child, Dropout) and child.rate > 0 for child in walk(block))
+        self.notes = list(sites.notes)
 
     def way(self, way: str) -> list[Any]:
         """The methods that act in this way (`gradient`, `project`, `initialize`), made."""
@@ -57,7 +78,7 @@ class Network:
     def states(self) -> list[Any]:
         """The parameters that hold running state."""
         return [
-            host._reg_params[name]  # noqa: SLF001 - Gluon has no public name for a block's own parameters
+            own_parameters(host)[name]
             for host in self.hosts
             for name, declared in host.method.declared.items()
             if declared.state
@@ -77,10 +98,13 @@ class Network:
 
         Activations can't tell: the fast relu turns NaN into 0.
         """
-        arrays = [parameter.list_data()[0] for parameter in self.parameters.values()]
-        if mx.nd.multi_all_finite(*arrays, num_arrays=len(arrays)).asscalar():
-            return None
-        return next(name for name, a in zip(self.parameters, arrays) if not mx.nd.multi_all_finite(a).asscalar())
+        arrays = [(name, parameter.list_data()[0]) for name, parameter in self.parameters.items()]
+        groups = [arrays[start : start + _AT_ONCE] for start in range(0, len(arrays), _AT_ONCE)]
+        verdicts = [mx.nd.multi_all_finite(*[a for _, a in group], num_arrays=len(group)) for group in groups]
+        for group, verdict in zip(groups, verdicts):
+            if not verdict.asscalar():
+                return next(name for name, array in group if not mx.nd.multi_all_finite(array).asscalar())
+        return None
 
     def digest(self) -> str:
         """SHA-256 of all parameters and states, of the first device."""
@@ -107,23 +131,53 @@ def build(
         classes: Number of outputs.
         contexts: MXNet contexts, each of which gets a copy.
         keyed: `with keyed(name)` keys the generators for the parameter of this structural name.
+
+    Raises:
+        SpecError: The network can't be built so, or has no place for what a norm does.
     """
-    block = model.build(Sites(norms), shape, classes, **accepted(model.build, parameters))
-    block.initialize(mx.init.Zero(), ctx=contexts[0])
+    sites = Sites(norms)
+    block = model.build(sites, shape, classes, **accepted(model.build, parameters))
+    _check_joins(model, sites)
+    # a network that found its shapes by a pass of its own is initialized already
+    block.initialize(mx.init.Zero(), ctx=contexts[0], force_reinit=True)
     with mx.autograd.pause(), frozen_state():
         block(mx.nd.zeros((1, *shape), ctx=contexts[0]))
-    named = dict(sorted(block._collect_params_with_prefix().items()))  # noqa: SLF001 - the structural names
+    named = _named_parameters(block)
     for name, parameter in named.items():
         _draw(name, parameter, contexts, keyed)
-    of_hosts = {id(p) for child in walk(block) if isinstance(child, Host) for p in child.collect_params().values()}
-    shared = _digest({name: parameter for name, parameter in named.items() if id(parameter) not in of_hosts})
+    shared = _shared(block, named, sites)
     by_weight = [chosen for chosen in norms if chosen.norm.weight is not None]
     for layer, weighted in normalize_weights(block, by_weight):
-        for inner, parameter in weighted.own_parameters().items():
+        for inner, parameter in weighted.method_parameters().items():
             named[f"{layer}.{inner}"] = parameter
             _draw(f"{layer}.{inner}", parameter, contexts, keyed)
         weighted.start()
-    return Network(block, named, norms, shared)
+    return Network(block, named, norms, _digest(shared), sites)
+
+
+def _check_joins(model: Model, sites: Sites) -> None:
+    if sites.residuals and not sites.joins:
+        raise SpecError(
+            f"{model.name}: norm {sites.residuals[0].norm.name} acts where a branch meets its shortcut, "
+            "and this network has no such place open to it; choose model resnet"
+        )
+
+
+def _named_parameters(block: Any) -> dict[str, Any]:
+    """All parameters, each once, by the first of its structural names."""
+    named = sorted(block._collect_params_with_prefix().items())  # noqa: SLF001 - the only way to structural names
+    first: dict[int, tuple[str, Any]] = {}
+    for name, parameter in named:
+        first.setdefault(id(parameter), (name, parameter))
+    return dict(first.values())
+
+
+def _shared(block: Any, named: Mapping[str, Any], sites: Sites) -> dict[str, Any]:
+    """The parameters that the network has whatever the norm."""
+    hosts = [child for child in walk(block) if isinstance(child, Host)]
+    others = [*sites.optional_biases, *(p for host in hosts for p in own_parameters(host).values())]
+    left_out = {id(parameter) for parameter in others}
+    return {name: parameter for name, parameter in named.items() if id(parameter) not in left_out}
 
 
 def _draw(
@@ -131,13 +185,6 @@ def _draw(
 ) -> None:
     with keyed(name):
         parameter.initialize(init=None, default_init=mx.init.Xavier(), ctx=list(contexts), force_reinit=True)
-
-
-def walk(block: Any) -> Iterator[Any]:
-    """A block and all blocks in it, in order."""
-    yield block
-    for child in block._children.values():  # noqa: SLF001 - Gluon has no public name for children
-        yield from walk(child)
 
 
 def _digest(parameters: Mapping[str, Any]) -> str:

@@ -1,37 +1,22 @@
-"""The places of a network where norms and activations go, offered to whoever builds the network."""
+"""The places of a network where norms, activations and sums go, offered to whoever builds the network."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from normlab.catalog.signature import accepted
 from normlab.compat import mxnet
 from normlab.errors import SpecError
-from normlab.names import suggestion
-from normlab.norm_block import NormBlock
+from normlab.models.activations import make_activation
+from normlab.models.tree import sequence
+from normlab.norm_block import NormBlock, ResidualBlock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.norm import Norm
+    from normlab.norm import Norm, NormLayer
 
 mx = mxnet()
-nn = mx.gluon.nn
-
-#: Activations by name. Gluon's `Activation` is the fast kernel: `nd.tanh` takes fifty times as long on a CPU.
-ACTIVATIONS = {
-    "identity": lambda: nn.HybridLambda("identity"),
-    "relu": lambda: nn.Activation("relu"),
-    "sigmoid": lambda: nn.Activation("sigmoid"),
-    "tanh": lambda: nn.Activation("tanh"),
-    "softplus": lambda: nn.Activation("softrelu"),
-    "softsign": lambda: nn.Activation("softsign"),
-    "leaky_relu": lambda: nn.LeakyReLU(0.01),
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "gelu": nn.GELU,
-    "silu": nn.Swish,
-}
 
 
 class ChosenNorm(NamedTuple):
@@ -46,34 +31,39 @@ class ChosenNorm(NamedTuple):
     parameters: dict[str, Any]
 
 
-def make_activation(name: str) -> Any:
-    """A block that applies an activation.
+HybridBlock: Any = mx.gluon.HybridBlock
 
-    Args:
-        name: One of `ACTIVATIONS`.
 
-    Raises:
-        SpecError: There is no activation of this name.
-    """
-    if name not in ACTIVATIONS:
-        raise SpecError(
-            f"unknown activation {name!r}{suggestion(name, ACTIVATIONS)}; expected one of {', '.join(ACTIVATIONS)}"
-        )
-    return ACTIVATIONS[name]()
+class Sum(HybridBlock):
+    """Where a branch meets its shortcut and no method acts: branch + shortcut."""
+
+    def hybrid_forward(self, F: Any, branch: Any, shortcut: Any) -> Any:  # noqa: ARG002 - Gluon's signature
+        """Add."""
+        return branch + shortcut
 
 
 class Sites:
-    """Makes what stands at each site of a network under construction.
+    """Makes what stands at each site of a network under construction, and keeps account of it.
 
     Args:
         norms: The norms that act together.
 
     Attributes:
+        label: The norms in a word, for messages.
         layers: The norms among them that put a layer at each site.
+        residuals: The norms among them that act where a branch meets its shortcut.
+        joins: How many places the network has where a branch meets its shortcut.
+        optional_biases: Biases that exist only because no norm at their site brings a shift.
+        notes: What the person should know about the network, a sentence each.
     """
 
     def __init__(self, norms: Sequence[ChosenNorm]) -> None:
+        self.label = "+".join(chosen.norm.name for chosen in norms)
         self.layers = [chosen for chosen in norms if chosen.norm.layer is not None]
+        self.residuals = [chosen for chosen in norms if chosen.norm.residual is not None]
+        self.joins = 0
+        self.optional_biases: list[Any] = []
+        self.notes: list[str] = []
 
     def norm(
         self,
@@ -81,8 +71,10 @@ class Sites:
         layout: str,
         *,
         activation: str = "identity",
-        gamma_initializer: Any = "ones",
         activation_first: bool = False,
+        gamma_initializer: Any = "ones",
+        scale: bool = True,
+        center: bool = True,
     ) -> Any:
         """A block with the norms of a site and its activation.
 
@@ -90,34 +82,95 @@ class Sites:
             channels: Number of channels.
             layout: `NC`, `NCHW` or `NTC`.
             activation: The activation of the site; left out where a norm replaces it.
-            gamma_initializer: How gamma starts.
             activation_first: Normalize what the activation gives, instead of what it takes.
+            gamma_initializer: How gamma starts.
+            scale: Whether gamma is learned, where the norm's own parameters let it be.
+            center: Whether beta is learned, likewise.
 
         Returns:
             A block from `(N, C, ...)` to the same shape.
         """
-        methods = [
-            chosen.norm.layer(  # type: ignore[misc] # only norms with a layer are in the list
-                **accepted(chosen.norm.layer, chosen.parameters),
-                in_channels=channels,
-                layout=layout,
-                gamma_initializer=gamma_initializer,
-                activation=activation,
-            )
-            for chosen in self.layers
-        ]
-        children = [(f"norm{index}" if index else "norm", NormBlock(method)) for index, method in enumerate(methods)]
-        if not any(method.replaces_activation or method.needs_activation for method in methods):
-            children.insert(0 if activation_first else len(children), ("activation", make_activation(activation)))
-        block = nn.HybridSequential()
-        for name, child in children:
-            block.register_child(child, name)
-        return block
-
-    def bias_before(self, channels: int, layout: str) -> bool:
-        """Whether the layer before a site needs a bias, because no norm there brings a shift."""
-        block = self.norm(channels, layout)
-        return not any(
-            isinstance(child, NormBlock) and child.method.brings_shift
-            for child in block._children.values()  # noqa: SLF001 - Gluon has no public name for children
+        methods = self._methods(
+            channels,
+            layout,
+            activation=activation,
+            gamma_initializer=gamma_initializer,
+            scale=scale,
+            center=center,
         )
+        self._check_gamma(methods, gamma_initializer)
+        blocks = [(f"norm{index}" if index else "norm", NormBlock(method)) for index, method in enumerate(methods)]
+        if activation != "identity" and not any(m.replaces_activation or m.needs_activation for m in methods):
+            blocks.insert(0 if activation_first else len(blocks), ("activation", make_activation(activation)))
+        return sequence(blocks)
+
+    def brings_shift(self, channels: int, layout: str) -> bool:
+        """Whether a norm at such a site learns a shift, which makes a bias before it superfluous."""
+        return any(method.brings_shift for method in self._methods(channels, layout))
+
+    @property
+    def takes_activation(self) -> bool:
+        """Whether a norm at each site stands for the activation as well, or applies it itself."""
+        return self.needs_activation or any(getattr(c.norm.layer, "replaces_activation", False) for c in self.layers)
+
+    @property
+    def needs_activation(self) -> bool:
+        """Whether a norm at each site applies the activation itself."""
+        return any(getattr(chosen.norm.layer, "needs_activation", False) for chosen in self.layers)
+
+    def layer_before(self, make: Callable[..., Any], channels: int, layout: str) -> Any:
+        """The layer right before a site: with a bias if no norm there brings a shift, so that nothing is lost.
+
+        Args:
+            make: Makes the layer; takes `use_bias`.
+            channels: Its number of outputs.
+            layout: The layout of the site.
+        """
+        use_bias = not self.brings_shift(channels, layout)
+        layer = make(use_bias=use_bias)
+        if use_bias:
+            self.optional_biases.append(layer.bias)
+        return layer
+
+    def residual(self, channels: int, index: int, blocks: int) -> Any:
+        """A block that joins a branch and its shortcut, `(N, C, H, W)` each.
+
+        Args:
+            channels: Number of channels of both.
+            index: Number of the residual block in the network, from 0.
+            blocks: Number of residual blocks in the network.
+
+        Returns:
+            What the chosen method makes of the two, or their sum.
+
+        Raises:
+            SpecError: Several of the norms would act here.
+        """
+        self.joins += 1
+        if len(self.residuals) > 1:
+            names = " and ".join(chosen.norm.name for chosen in self.residuals)
+            raise SpecError(f"norms {names} both act where a branch meets its shortcut; choose one of them")
+        for norm, parameters in self.residuals:
+            assert norm.residual is not None  # noqa: S101 - only such norms are in the list
+            own = accepted(norm.residual, parameters)
+            return ResidualBlock(norm.residual(**own, in_channels=channels, index=index, blocks=blocks))
+        return Sum()
+
+    def _methods(
+        self, channels: int, layout: str, *, scale: bool = True, center: bool = True, **site: Any
+    ) -> list[NormLayer]:
+        # only what differs from a norm's own choice is said to it
+        without = {name: False for name, wanted in (("scale", scale), ("center", center)) if not wanted}
+        made = []
+        for norm, parameters in self.layers:
+            assert norm.layer is not None  # noqa: S101 - only such norms are in the list
+            own = {**accepted(norm.layer, parameters), **without}
+            made.append(norm.layer(**own, in_channels=channels, layout=layout, **site))
+        return made
+
+    def _check_gamma(self, methods: list[NormLayer], gamma_initializer: Any) -> None:
+        if gamma_initializer == "ones" or any("gamma" in method.declared for method in methods):
+            return
+        note = f"norm {self.label} has no gamma, so what the network wants of its start is left out"
+        if note not in self.notes:
+            self.notes.append(note)

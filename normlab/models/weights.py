@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from normlab.catalog.signature import accepted
 from normlab.compat import mxnet
+from normlab.models.tree import children, named_blocks, own_parameters, substitute
 from normlab.norm_block import WeightBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from normlab.models.sites import ChosenNorm
 
@@ -32,73 +33,57 @@ class WeightedLayer(HybridBlock):
     def __init__(self, layer: Any, chosen: Sequence[ChosenNorm]) -> None:
         super().__init__()
         self.layer = layer
-        self._methods = []
+        self._hosts = []
         for index, (norm, parameters) in enumerate(chosen):
             assert norm.weight is not None  # noqa: S101 - only such norms are passed
             method = norm.weight(**accepted(norm.weight, parameters), out_channels=layer.weight.shape[0])
             host = WeightBlock(method)
             self.register_child(host, f"norm{index}" if index else "norm")
-            self._methods.append(host)
+            self._hosts.append(host)
 
-    def own_parameters(self) -> dict[str, Any]:
+    def method_parameters(self) -> dict[str, Any]:
         """The parameters of the methods, by name within this block."""
         return {
             f"{name}.{inner}": parameter
-            for name, host in self._children.items()
+            for name, host in children(self)
             if isinstance(host, WeightBlock)
-            for inner, parameter in host._reg_params.items()  # noqa: SLF001 - Gluon has no public name
+            for inner, parameter in own_parameters(host).items()
         }
 
     def start(self) -> None:
         """Give parameters that start from the weight their values."""
-        for host in self._methods:
+        for host in self._hosts:
             for name, value in host.method.start(self.layer.weight.list_data()[0].asnumpy()).items():
-                host._reg_params[name].set_data(mx.nd.array(value))  # noqa: SLF001 - Gluon has no public name
+                own_parameters(host)[name].set_data(mx.nd.array(value))
 
     def forward(self, x: Any, *args: Any) -> Any:
         """Compute the layer on x, `(N, ...)`, array or symbol."""
-        parameters = self.layer._reg_params.items()  # noqa: SLF001 - Gluon has no public name
+        parameters = own_parameters(self.layer).items()
         if isinstance(x, mx.nd.NDArray):
             F, values = mx.nd, {name: parameter.data(x.context) for name, parameter in parameters}
         else:
             F, values = mx.sym, {name: parameter.var() for name, parameter in parameters}
-        for host in self._methods:
+        for host in self._hosts:
             values["weight"] = host(values["weight"])
         return self.layer.hybrid_forward(F, x, *args, **values)
 
     def __repr__(self) -> str:
-        return f"{self.layer!r} with {', '.join(type(host.method).__name__ for host in self._methods)}"
+        return f"{self.layer!r} with {', '.join(type(host.method).__name__ for host in self._hosts)}"
 
 
-def normalize_weights(block: Any, chosen: Sequence[ChosenNorm]) -> Iterator[tuple[str, WeightedLayer]]:
-    """Replace every weighted layer inside a block.
+def normalize_weights(block: Any, chosen: Sequence[ChosenNorm]) -> list[tuple[str, WeightedLayer]]:
+    """Replace every weighted layer inside a block, wherever the block holds it.
 
     Args:
         block: A network, initialized, its shapes known.
         chosen: Methods with a weight way; with none nothing is replaced.
 
-    Yields:
+    Returns:
         The structural name of each layer, and what stands in its place.
     """
-    if chosen:
-        yield from _replace(block, "", chosen)
-
-
-def _replace(block: Any, prefix: str, chosen: Sequence[ChosenNorm]) -> Iterator[tuple[str, WeightedLayer]]:
-    for name, child in list(block._children.items()):  # noqa: SLF001 - Gluon has no public name for children
-        if isinstance(child, WEIGHTED):
-            weighted = WeightedLayer(child, chosen)
-            set_child(block, name, weighted)
-            yield f"{prefix}{name}", weighted
-        else:
-            yield from _replace(child, f"{prefix}{name}.", chosen)
-
-
-def set_child(block: Any, name: str, child: Any) -> None:
-    """Put another block in a child's place, where the block lists it and where it is an attribute."""
-    old = block._children[name]  # noqa: SLF001 - Gluon has no public name for children
-    block._children[name] = child  # noqa: SLF001 - Gluon has no public name for children
-    for attribute, value in list(vars(block).items()):
-        if value is old:
-            # Gluon's own __setattr__ refuses another type
-            object.__setattr__(block, attribute, child)
+    if not chosen:
+        return []
+    layers = {name: child for name, child in named_blocks(block).items() if isinstance(child, WEIGHTED)}
+    weighted = {name: WeightedLayer(layer, chosen) for name, layer in layers.items()}
+    substitute(block, {id(layer): weighted[name] for name, layer in layers.items()})
+    return list(weighted.items())

@@ -1,0 +1,38 @@
+"""Options that several commands have, each with one name and one meaning."""
+
+from __future__ import annotations
+
+from typing import Callable, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def debug(function: Function) -> Function:
+    """Add `--debug`; it acts in `normlab.cli.process`, whatever the command, so the command doesn't get it."""
+    option = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+    return option(function)
+
+
+def as_json(what: str) -> Callable[[Function], Function]:
+    """Add `--json`, which the command gets as `as_json`.
+
+    Args:
+        what: What is printed, for the help.
+    """
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and nothing else.")
+
+
+def plugins(function: Function) -> Function:
+    """Add `--plugin` and `--no-plugins`, which the command gets as `plugins` and `no_plugins`."""
+    several = click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(),
+        help="Load a plugin from this Python file; may be repeated.",
+    )
+    none = click.option("--no-plugins", is_flag=True, help="Load no plugin, only what is built in.")
+    return several(none(function))

@@ -1,0 +1,63 @@
+"""One `normlab` process, from its arguments to its exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from normlab.cli import ending, signals
+from normlab.cli.root import root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: Where a shell's completion script says what it wants; click's own convention for a program of this name.
+COMPLETION_VARIABLE = "_NORMLAB_COMPLETE"
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `normlab` with `arguments` (default: those of the process) and end with its exit status."""
+    signals.listen()
+    instruction = os.environ.get(COMPLETION_VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(root, {}, "normlab", COMPLETION_VARIABLE, instruction))
+    sys.exit(perform(sys.argv[1:] if arguments is None else arguments))
+
+
+def perform(arguments: Sequence[str]) -> int:
+    """Run one command and tell on standard error whatever goes wrong.
+
+    Args:
+        arguments: The words after `normlab`.
+
+    Returns:
+        The exit status.
+    """
+    debug = ending.debugging(arguments)
+    try:
+        with _quiet_libraries(debug=debug):
+            status = _invoke(arguments)
+            sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - this is the last door: each error gets its status here
+        status = ending.tell(error, debug=debug)
+    return status
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    # Not click's own `main`: that one ends the process with statuses of its own.
+    with root.make_context("normlab", list(arguments), obj=tuple(arguments)) as context:
+        return int(root.invoke(context) or 0)
+
+
+@contextmanager
+def _quiet_libraries(*, debug: bool) -> Iterator[None]:
+    """Keep warnings that libraries address to programmers from the screen, unless somebody asked for them."""
+    with warnings.catch_warnings():
+        if not debug and not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,36 @@
+"""Dropout that drops in training only, whatever mode MXNet is in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from normlab import norm_state
+from normlab.compat import mxnet
+
+HybridBlock: Any = mxnet().gluon.HybridBlock
+
+
+class Dropout(HybridBlock):
+    """Set each value to 0 with probability `rate` and divide the others by `1 - rate`; in prediction pass all on.
+
+    Srivastava et al. (JMLR 2014). Any shape in, the same shape out. Gluon's own block asks MXNet for the mode, which
+    is the training mode in both graphs of a network (see `normlab.norm_state`).
+
+    Args:
+        rate: Probability with which a value is dropped, `0 <= rate < 1`.
+        axes: Axes along which values are dropped together.
+    """
+
+    def __init__(self, rate: float, axes: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.rate = rate
+        self.axes = axes
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        """Drop, in training."""
+        if self.rate == 0 or not norm_state.is_training():
+            return x
+        return F.Dropout(x, p=self.rate, axes=self.axes, mode="always")
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.rate})"
