@@ -35,8 +35,8 @@ Written by `python tests/reference/table.py`; not to be edited.
 
 Each method ran through passes whose inputs, outputs, gradients and states an independent implementation computed
 beforehand (`tests/reference/`), compiled, in training and in predict mode. The deviation is the largest difference of
-any output, gradient or state, as a share of the largest number in that array. float64 unless it says float32, which
-stands where an operator of MXNet's has no float64, or not all of it. NumPy: a second implementation, written from the paper.
+any output, gradient or state, as a share of the largest number in that array. All in float64, but where float32 stands:
+there an operator of MXNet's has no float64, or not all of it. NumPy: a second implementation, written from the paper.
 
 """
 
