@@ -9,7 +9,7 @@ import numpy as np
 from normlab.conformance.check import CheckFailed, check, require
 from normlab.conformance.compare import close
 from normlab.conformance.places import HOSTED, WHOLE, Place, made
-from normlab.conformance.specimen import MODES, Specimen
+from normlab.conformance.specimen import MODES, Specimen, usual_activation
 from normlab.errors import SpecError
 from normlab.models.tree import own_parameters
 from normlab.norm import LAYOUTS
@@ -48,7 +48,7 @@ def takes_what_a_site_tells(specimen: Specimen) -> None:
 def infers_channels(specimen: Specimen) -> None:
     """Told no number of channels, it finds it at the first call and then computes the same."""
     inputs = specimen.inputs()
-    block = specimen.norm.block(layout=specimen.place.layout, activation="identity")
+    block = specimen.norm.block(layout=specimen.place.layout, activation=usual_activation(specimen.norm))
     block.initialize()
     arrays = specimen.arrays(inputs)
     block(*arrays)

@@ -50,6 +50,11 @@ class Pass(NamedTuple):
     gradients: dict[str, Array]
 
 
+def usual_activation(norm: Norm) -> str:
+    """The activation of a site at which a method shows all that it does."""
+    return "relu" if norm.layer is not None and norm.layer.replaces_activation else "identity"
+
+
 class Specimen:
     """A method in one place.
 
@@ -74,7 +79,7 @@ class Specimen:
         self.channels = channels(norm, place)
         self._site = {"out_channels" if place.way == "weight" else "in_channels": self.channels, **site}
         if place.way == "layer":
-            self._site.setdefault("activation", "identity")
+            self._site.setdefault("activation", usual_activation(norm))
         self.method = made(norm, place, **self._site)
         self.block = _BLOCKS[place.way](self.method)
         self.batch = max(_BATCH, 2 * self.method.minimum_batch)

@@ -94,6 +94,10 @@ class EvoNormB0(EvoNormB):
 
     Shapes: x and y `(N, C, H, W)`. Parameters: gamma and v `(C,)` from 1, beta `(C,)` from 0. State: running_var
     `(C,)` from 1.
+
+    Args:
+        epsilon: Added inside the roots.
+        momentum: Share of the running variance that each training step keeps.
     """
 
     def __init__(
@@ -112,6 +116,10 @@ class EvoNormB1(EvoNormB):
 
     Shapes: x and y `(N, C, H, W)`. Parameters: gamma `(C,)` from 1, beta `(C,)` from 0. State: running_var `(C,)`
     from 1.
+
+    Args:
+        epsilon: Added inside the roots.
+        momentum: Share of the running variance that each training step keeps.
     """
 
     def _of_example(self, F: Any, x: Any, of: Moments, **parameters: Any) -> tuple[Any, Any]:
@@ -124,6 +132,10 @@ class EvoNormB2(EvoNormB):
 
     Shapes: x and y `(N, C, H, W)`. Parameters: gamma `(C,)` from 1, beta `(C,)` from 0. State: running_var `(C,)`
     from 1.
+
+    Args:
+        epsilon: Added inside the roots.
+        momentum: Share of the running variance that each training step keeps.
     """
 
     def _of_example(self, F: Any, x: Any, of: Moments, **parameters: Any) -> tuple[Any, Any]:

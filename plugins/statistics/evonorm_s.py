@@ -104,35 +104,65 @@ class EvoNormS(NormLayer):
 
 
 class EvoNormS0(EvoNormS):
-    """EvoNorm S0: x sigmoid(v x) / std_G; see `EvoNormS`."""
+    """EvoNorm S0: x sigmoid(v x) / std_G; see `EvoNormS`.
+
+    Args:
+        groups: Number of groups G.
+        epsilon: Added inside the root.
+    """
 
     has_slope = True
 
 
 class EvoNormS0a(EvoNormS0):
-    """EvoNorm S0, which divides without an activation too; see `EvoNormS`."""
+    """EvoNorm S0, which divides without an activation too; see `EvoNormS`.
+
+    Args:
+        groups: Number of groups G.
+        epsilon: Added inside the root.
+    """
 
     always_divides = True
 
 
 class EvoNormS1(EvoNormS):
-    """EvoNorm S1: x sigmoid(x) / std_G; see `EvoNormS`."""
+    """EvoNorm S1: x sigmoid(x) / std_G; see `EvoNormS`.
+
+    Args:
+        groups: Number of groups G.
+        epsilon: Added inside the root.
+    """
 
 
 class EvoNormS1a(EvoNormS1):
-    """EvoNorm S1, which divides without an activation too; see `EvoNormS`."""
+    """EvoNorm S1, which divides without an activation too; see `EvoNormS`.
+
+    Args:
+        groups: Number of groups G.
+        epsilon: Added inside the root.
+    """
 
     always_divides = True
 
 
 class EvoNormS2(EvoNormS):
-    """EvoNorm S2: x sigmoid(x) / rms_G; see `EvoNormS`."""
+    """EvoNorm S2: x sigmoid(x) / rms_G; see `EvoNormS`.
+
+    Args:
+        groups: Number of groups G.
+        epsilon: Added inside the root.
+    """
 
     by_mean_square = True
 
 
 class EvoNormS2a(EvoNormS2):
-    """EvoNorm S2, which divides without an activation too; see `EvoNormS`."""
+    """EvoNorm S2, which divides without an activation too; see `EvoNormS`.
+
+    Args:
+        groups: Number of groups G.
+        epsilon: Added inside the root.
+    """
 
     always_divides = True
 

@@ -42,8 +42,10 @@ class GlobalResponseNorm(NormLayer):
     def __init__(self, epsilon: PositiveFloat = 1e-6, **site: Any) -> None:
         super().__init__(**site)
         self.epsilon = epsilon
-        self.parameter("gamma", "zeros", trainable=self.scale)
-        self.parameter("beta", "zeros", trainable=self.center)
+        # zeros, unless a network asks for something else than its usual ones
+        start = "zeros" if self.gamma_initializer == "ones" else self.gamma_initializer
+        self.parameter("gamma", start, trainable=self.scale)
+        self.parameter("beta", self.beta_initializer, trainable=self.center)
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
         """Scale each channel by its share of the response, and add x."""

@@ -6,8 +6,8 @@ The norm is taken over the channels, at each position of each example on its own
 there is no state.
 
 Conventions: the norm is not let below epsilon, 1e-12, as PyTorch's `normalize`; MXNet's L2Normalization adds epsilon
-to the squared norm instead. The plain form has no gamma; ParseNet and SSD learn one a channel, `scale: true`, from a
-value of 10 to 20 (`start`), since lengths of 1 are small for the layers that follow.
+to the squared norm instead. ParseNet and SSD learn a gamma for each channel from a value of 10 to 20 (`start`), since
+lengths of 1 are small for the layers that follow; `scale: false` is the plain form.
 """
 
 from __future__ import annotations
@@ -33,17 +33,20 @@ class L2Norm(NormLayer):
 
     Args:
         epsilon: Least norm to divide by.
-        scale: Whether there is a learned gamma.
+        scale: Whether there is a gamma.
         start: How gamma starts.
     """
 
     def __init__(
-        self, epsilon: PositiveFloat = 1e-12, scale: bool = False, start: PositiveFloat = 20.0, **site: Any
+        self, epsilon: PositiveFloat = 1e-12, scale: bool = True, start: PositiveFloat = 20.0, **site: Any
     ) -> None:
         super().__init__(scale=scale, **site)
         self.epsilon = epsilon
         if scale:
-            self.parameter("gamma", start, trainable=self.scale)
+            # a network that asks for something else than its usual ones knows why
+            self.parameter(
+                "gamma", start if self.gamma_initializer == "ones" else self.gamma_initializer, trainable=self.scale
+            )
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any = None) -> Any:  # type: ignore[override] # what it declared
         """Divide by the norm, and scale if there is a gamma."""

@@ -70,4 +70,5 @@ def normlab_norms() -> Iterator[Norm]:
         authors="Wightman",
         venue="timm",
         year=2025,
+        paper="https://github.com/huggingface/pytorch-image-models",
     )
