@@ -89,7 +89,7 @@ def test_every_command_has_help_by_both_options(capsys, words):
     assert long == normlab(capsys, *words, "-h")
 
 
-@pytest.mark.parametrize("words", [words for words in COMMAND_WORDS if words[0] != "data"], ids=" ".join)
+@pytest.mark.parametrize("words", COMMAND_WORDS, ids=" ".join)
 def test_help_of_every_command_shows_examples_and_debug(capsys, words):
     text = normlab(capsys, *words, "--help").out
     assert "Examples:" in text
@@ -103,7 +103,7 @@ def test_help_lists_each_command_with_a_line_that_fits():
         assert not entry.summary.endswith("."), name
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "data"])
+@pytest.mark.parametrize("name", list(COMMANDS))
 def test_line_in_the_list_is_the_first_sentence_of_the_commands_own_help(name):
     entry = COMMANDS[name]
     first = entry.load().help.split("\n\n")[0].rstrip(".").replace("SPEC", "a spec file").replace(" NAME", "")

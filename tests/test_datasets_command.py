@@ -116,5 +116,5 @@ def test_help_shows_examples_and_needs_neither_numpy_nor_pydantic():
     )
     here = Path(__file__).parent.parent
     output = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, check=True, text=True).stdout
-    assert "  normlab data fetch fashion_mnist\n" in output
+    assert "  normlab data fetch fashion_mnist " in output
     assert output.endswith("[]\n")

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from normlab.cli import options
+from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.lazy import SuggestingGroup
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,6 +21,12 @@ if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
 else:
     _ParamType = click.ParamType  # no generic class before click 8.3
+
+EXAMPLES = (
+    ("normlab data", "all data sets, and where each would come from"),
+    ("normlab data fetch fashion_mnist", "bring its files onto this machine"),
+    ("normlab data verify", "check the files that are here"),
+)
 
 _HEADER = ("name", "shape", "classes", "train", "validation", "test", "files", "where")
 
@@ -50,27 +60,23 @@ class _DatasetName(_ParamType):
         return [CompletionItem(name) for name in SHIPPED if name.startswith(incomplete)]
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON, with licence, citation and places.")
+@click.group(cls=SuggestingGroup, context_settings=CONTEXT, invoke_without_command=True, examples=EXAMPLES)
+@options.as_json("the list, with licence, citation and places,")
+@options.debug
 @click.pass_context
 def data(context: click.Context, *, as_json: bool) -> None:
-    """List data sets and where each would come from; fetch and verify their files.
+    """List data sets, fetch and verify their files.
 
     Files are looked for in $NORMLAB_DATA (DIR/NAME/FILE or DIR/FILE), where a distribution's package installs them,
     and in normlab's cache; what is nowhere is downloaded when it is needed.
-
-    \b
-    Examples:
-      normlab data
-      normlab data fetch fashion_mnist
-      normlab data verify
-    """  # noqa: D301 - click's mark for lines to keep as they are
+    """
     if context.invoked_subcommand is None:
         _print_json() if as_json else _print_table()
 
 
-@data.command()
+@data.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES[1:2])
 @click.argument("name", type=_DatasetName())
+@options.debug
 def fetch(name: Shipped) -> None:
     """Bring the files of data set NAME onto this machine, verified.
 
@@ -87,8 +93,9 @@ def fetch(name: Shipped) -> None:
     click.echo(f"licence: {source.licence}\ncite: {source.citation}")
 
 
-@data.command()
+@data.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES[2:])
 @click.argument("name", type=_DatasetName(), required=False)
+@options.debug
 def verify(name: Shipped | None) -> None:
     """Check the files of data set NAME, or of all that are here, against their SHA-256."""
     from normlab.datasets.plugin import SHIPPED
