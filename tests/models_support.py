@@ -58,7 +58,7 @@ class Applying(NormLayer):
 class Doubling(NormWeight):
     """Uses twice the weight."""
 
-    def hybrid_forward(self, F, weight):  # noqa: ARG002 - the contract's signature
+    def hybrid_forward(self, F, weight):
         return weight * 2
 
 

@@ -10,12 +10,12 @@ from normlab.compat import mxnet
 from normlab.conformance.check import CheckFailed
 from normlab.conformance.compare import close
 from normlab.conformance.differences import DOUBLE, SINGLE, agree
-from normlab.training.guarding import no_compiled_functions
 from normlab.conformance.listening import heard, mxnet_draw
 from normlab.conformance.places import Place, channels
 from normlab.conformance.specimen import Specimen
 from normlab.errors import SpecError
 from normlab.norm import Norm, NormLayer
+from normlab.training.guarding import no_compiled_functions
 
 RNG = np.random.default_rng(5)
 POINT, COTANGENT = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))

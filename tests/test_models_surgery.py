@@ -53,7 +53,7 @@ def test_norms_are_replaced_in_attributes_lists_and_nested_containers():
                 self.register_child(norm, f"listed{index}")
             self.inner = stacked(nn.Conv2D(4, 1), nn.BatchNorm())
 
-        def hybrid_forward(self, F, x):  # noqa: ARG002 - Gluon's signature
+        def hybrid_forward(self, F, x):
             return self.inner(self.several[1]["deep"][0](self.several[0](self.first(x))))
 
     block, _ = operated(Net(), IMAGE, "plain")

@@ -24,7 +24,7 @@ class Holder(mx.gluon.HybridBlock):
         self.chain = nn.HybridSequential()
         self.chain.add(layer)
 
-    def hybrid_forward(self, F, x):  # noqa: ARG002 - Gluon's signature
+    def hybrid_forward(self, F, x):
         return self.direct(self.listed[0](self.nested["a"][0][0](self.nested["b"]["c"](self.chain(x)))))
 
 

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: Modules of normlab's own that register parts, through the same hooks as everybody's.
-BUILT_IN = ("normlab.norms.none", "normlab.norms.batch", "normlab.models.mlp", "normlab.datasets.plugin")
+BUILT_IN = (
+    "normlab.norms.none",
+    "normlab.norms.batch",
+    "normlab.models.mlp",
+    "normlab.models.lenet",
+    "normlab.models.vgg",
+    "normlab.models.resnet",
+    "normlab.models.gluoncv",
+    "normlab.datasets.plugin",
+)
 
 #: The group of entry points that are plugins.
 GROUP = "normlab"

@@ -10,12 +10,12 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, Callable
 
 from normlab.conformance.check import EXPECTED, FAILED, PASSED, UNEXPECTED, CheckFailed, Outcome
-from normlab.training.guarding import no_compiled_functions
 from normlab.conformance.places import HOSTED, STEPPING, Place, places
 from normlab.conformance.registry import FIRST, chosen, expectations
 from normlab.conformance.specimen import Specimen
 from normlab.conformance.stepper import Stepper
 from normlab.conformance.telling import told
+from normlab.training.guarding import no_compiled_functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

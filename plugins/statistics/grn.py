@@ -1,4 +1,4 @@
-"""Global response normalization (Woo et al., "ConvNeXt V2", CVPR 2023, arXiv:2301.00808), equations 1 to 3, algorithm 1.
+"""Global response normalization (Woo et al., "ConvNeXt V2", CVPR 2023, arXiv:2301.00808), equations 1 to 3.
 
     y = gamma x n + beta + x, with n_c = g_c / (mean_C(g) + epsilon), g_c = ||x_c|| over the positions
 

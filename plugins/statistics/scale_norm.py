@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class ScaleNorm(NormLayer):
     """Bring the channels at each position to one learned length.
 
-    Shapes: x and y `(N, C)`, `(N, C, H, W)` or `(N, T, C)`. Parameter: g `(1,)` from sqrt(C). No state; prediction is the
-    same as training.
+    Shapes: x and y `(N, C)`, `(N, C, H, W)` or `(N, T, C)`. Parameter: g `(1,)` from sqrt(C). No state; prediction is
+    the same as training.
 
     Args:
         epsilon: Least norm to divide by.
