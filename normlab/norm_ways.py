@@ -90,6 +90,13 @@ class NormInitialize:
 class NormGradient:
     """A method that changes gradients before every optimizer step."""
 
+    def prepare(self, network: Any) -> None:
+        """Called once before training: the place to look at the network that the parameters are of.
+
+        Args:
+            network: A `normlab.models.network.Network`; `network.parameters` are Gluon parameters by structural name.
+        """
+
     def __call__(self, F: Any, name: str, weight: Any, gradient: Any) -> Any:
         """Compute the gradient that the optimizer takes.
 

@@ -68,6 +68,8 @@ class Trainer:
         factor = 1 / batches.batch_size if loss.reduction == "mean" else 1.0
         self._trainable = {name: p for name, p in network.parameters.items() if p.grad_req != "null"}
         self._gradient = network.way("gradient")
+        for method in self._gradient:
+            method.prepare(network)
         self._project = network.way("project")
         # several devices need a store to add up their gradients
         store = {"kvstore": "device", "update_on_kvstore": False} if len(data) > 1 else {"kvstore": None}

@@ -18,6 +18,7 @@ from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.kernels import shaped_back
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -55,7 +56,7 @@ class L2Norm(NormLayer):
         squared = channel_mean(F, F.square(planes), channels) * channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = constant(F, x, 1.0, channels) if gamma is None else gamma
-        return F.reshape_like(planes * spread(F, inverse, scale, channels), x)
+        return shaped_back(F, planes * spread(F, inverse, scale, channels), x, 2)
 
 
 @hookimpl

@@ -16,6 +16,7 @@ from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.kernels import shaped_back
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -43,7 +44,7 @@ class PixelNorm(NormLayer):
         mean = channel_mean(F, F.square(planes), self.in_channels)
         ones = constant(F, x, 1.0, self.in_channels)
         inverse = spread(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels)
-        return F.reshape_like(planes * inverse, x)
+        return shaped_back(F, planes * inverse, x, 2)
 
 
 @hookimpl

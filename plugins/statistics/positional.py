@@ -19,7 +19,7 @@ from pydantic import PositiveFloat
 from normlab.catalog.hookspecs import hookimpl
 from normlab.channel_kernels import as_planes, channel_mean, spread
 from normlab.errors import SpecError
-from normlab.kernels import scale_shift
+from normlab.kernels import scale_shift, shaped_back
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -73,7 +73,7 @@ class PositionalNorm(NormLayer):
         variance = channel_mean(F, F.square(centered), channels)
         if self.unbiased:
             variance = variance * (channels / (channels - 1))
-        y = F.reshape_like(centered * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x)
+        y = shaped_back(F, centered * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, 2)
         return scale_shift(F, y, constant(F, x, 1.0, channels), beta, channels)
 
 

@@ -18,6 +18,7 @@ from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.kernels import shaped_back
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -46,7 +47,7 @@ class ScaleNorm(NormLayer):
         squared = channel_mean(F, F.square(planes), self.in_channels) * self.in_channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = F.broadcast_mul(constant(F, x, 1.0, self.in_channels), g)
-        return F.reshape_like(planes * spread(F, inverse, scale, self.in_channels), x)
+        return shaped_back(F, planes * spread(F, inverse, scale, self.in_channels), x, 2)
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from pydantic import PositiveFloat
 from normlab.catalog.hookspecs import hookimpl
 from normlab.channel_kernels import as_planes, channel_mean, spread
 from normlab.errors import SpecError
+from normlab.kernels import shaped_back
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -56,7 +57,7 @@ class SimpleNorm(NormLayer):
         ones = constant(F, x, 1.0, channels)
         centered = planes - spread(F, channel_mean(F, planes, channels), ones, channels)
         variance = channel_mean(F, F.square(centered), channels) * (channels / (channels - 1))
-        return F.reshape_like(planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x)
+        return shaped_back(F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, 2)
 
 
 @hookimpl
