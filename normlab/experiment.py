@@ -52,6 +52,8 @@ def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: 
     watcher = observer or Observer()
     known = catalog(spec.plugins)
     known.require_explicit()
+    for warning in known.warnings:
+        watcher.warned(warning)
     parts = resolve(spec, known)
     with ThreadPoolExecutor(1) as pool:  # reading and unpacking the data takes as long as MXNet takes to import
         loading = pool.submit(parts.dataset.entry.load, **parts.dataset.parameters)

@@ -42,6 +42,30 @@ def batch_standardize(F: Any, x: Any, gamma: Any, beta: Any, channels: int, epsi
     return y, F.BlockGrad(mean), F.BlockGrad(variance)
 
 
+def table_standardize(F: Any, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
+    """Standardize each column of a table over its rows, then scale and shift: `batch_standardize` for many rows.
+
+    The BatchNorm operator reads columns with a stride: on 55,000 rows it takes more than twice as long as this, on the
+    few of a training step a fifth.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        x: `(N, C)`.
+        gamma: `(C,)`.
+        beta: `(C,)`.
+        epsilon: Added to the variance, inside the root.
+
+    Returns:
+        y of x's shape.
+    """
+    ones = F.ones_like(F.BlockGrad(F.slice_axis(x, axis=1, begin=0, end=1)))
+    count = F.sum(ones)
+    centered = F.broadcast_sub(x, F.broadcast_div(F.dot(ones, x, transpose_a=True), count))
+    variance = F.broadcast_div(F.dot(ones, F.square(centered), transpose_a=True), count)
+    scale = F.rsqrt(variance + epsilon) * F.expand_dims(gamma, axis=0)
+    return F.broadcast_add(F.broadcast_mul(centered, scale), F.expand_dims(beta, axis=0))
+
+
 def standardize_with(F: Any, x: Any, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float) -> Any:
     """Standardize each channel with given statistics: gamma (x - mean) / sqrt(variance + epsilon) + beta.
 

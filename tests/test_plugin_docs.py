@@ -29,6 +29,7 @@ BASES = {
 }
 
 
+@pytest.mark.timeout(600)
 def test_tutorial_does_what_it_says(tmp_path):
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     reader = Reader(tmp_path)

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from normlab.norm import Norm
 
 
+class _Hooks:
+    """A plugin as pluggy gets it: its hooks alone; to look at all else in a module takes as long as to import it."""
+
+    def __init__(self, record: PluginRecord) -> None:
+        vars(self).update({hook: getattr(record.module, hook) for hook in record.hooks})
+
+    def __dir__(self) -> list[str]:
+        return list(vars(self))
+
+
 class Catalog:
     """Everything that specs can name.
 
@@ -63,7 +73,7 @@ class Catalog:
         for hook, names in record.brings.items():
             for refused in filter(None, [self._shelves[hook].refuse(name, record) for name in names]):
                 return record.failed("duplicate", refused)
-        self.pluggy.register(record.module, record.name)
+        self.pluggy.register(_Hooks(record), record.name)
         for hook, entries in record.entries.items():
             for entry in entries:
                 self._shelves[hook].add(entry, record)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import batch_standardize, standardize_with, values_per_channel
+from normlab.kernels import batch_standardize, standardize_with, table_standardize, values_per_channel
 from normlab.norm import Norm, NormLayer
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class BatchNorm(NormLayer):
         """Standardize, and in training move the running statistics."""
         if not self.training and self.predict == "running":
             return standardize_with(F, x, gamma, beta, running_mean, running_var, self.epsilon)
+        if not self.training and self.layout == "NC":
+            return table_standardize(F, x, gamma, beta, self.epsilon)
         y, mean, variance = batch_standardize(F, x, gamma, beta, self.in_channels, self.epsilon)
         if self.training:
             keep, new = self.momentum, 1 - self.momentum
