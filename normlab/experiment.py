@@ -85,6 +85,8 @@ class _Run:
     def history(self) -> History:
         """Build, train, store."""
         network, trainer, evaluator, batches = self._build()
+        for note in network.notes:
+            self.watcher.warned(note)
         self._open()
         with HistoryWriter(self.folder.path / HISTORY, self._header()) as writer:
             clock = self._train(network, trainer, evaluator, batches, writer)

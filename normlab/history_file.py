@@ -83,7 +83,7 @@ class HistoryWriter:
     Attributes:
         path: the file.
         header: its first line.
-        records: what it holds, those of earlier sessions included.
+        records: what it holds, those of earlier starts included.
     """
 
     def __init__(self, path: PathLike, header: Header) -> None:

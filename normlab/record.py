@@ -69,7 +69,7 @@ class Record:
         step: optimizer steps done, 0 before the first.
         epoch: passes over the training split done, in fractions.
         examples: training examples seen.
-        seconds: since the run began, of all its sessions, evaluations included.
+        seconds: since the run began, over all its starts, evaluations included.
         accuracy: per split, 0 to 1, or None where it is missing.
         loss: per split, or None where it is missing.
     """

@@ -10,6 +10,7 @@ import pytest
 from cli_tools import environment
 from models_support import CLASSES, SMALL, images, losses, network, plugin, predicted, small
 
+from normlab.catalog import catalog
 from normlab.catalog.signature import describe
 from normlab.compat import mxnet
 from normlab.errors import SpecError
@@ -162,3 +163,7 @@ def test_more_parameters_than_mxnet_checks_at_once_are_checked():
     last = list(net.parameters)[-1]
     net.parameters[last].data()[:] = np.inf
     assert net.first_not_finite() == last
+
+
+def test_every_network_is_in_the_catalogue():
+    assert set(MODELS) <= set(catalog(third_party=False).models.entries)

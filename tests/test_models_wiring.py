@@ -1,0 +1,111 @@
+"""The graph of a Gluon network: which block runs which operator, and which feeds which."""
+
+from __future__ import annotations
+
+import pytest
+
+from normlab.compat import mxnet
+from normlab.models.following import Following, following
+from normlab.models.wiring import Wiring, first_pass
+
+mx = mxnet()
+nn = mx.gluon.nn
+
+
+def stacked(*blocks):
+    net = nn.HybridSequential()
+    net.add(*blocks)
+    return net
+
+
+class Residual(mx.gluon.HybridBlock):
+    """x + norm(conv(x)), then a relu that is called inside."""
+
+    def __init__(self):
+        super().__init__()
+        # as GluonCV does: no names of their own, so that names of operators repeat
+        self.conv = nn.Conv2D(2, 1, prefix="same_")
+        self.norm = nn.BatchNorm()
+
+    def hybrid_forward(self, F, x):
+        return F.Activation(x + self.norm(self.conv(x)), act_type="relu")
+
+
+def test_every_operator_is_owned_by_the_innermost_block_that_runs_it():
+    wiring = Wiring(stacked(Residual(), stacked(nn.Dense(3, activation="relu"))))
+    owned = [(node.operator, node.owner) for node in wiring.nodes if node.operator != "null"]
+    assert owned == [
+        ("Convolution", "0.conv"),
+        ("BatchNorm", "0.norm"),
+        ("elemwise_add", "0"),
+        ("Activation", "0"),
+        ("FullyConnected", "1.0"),
+        ("Activation", "1.0.act"),
+    ]
+
+
+def test_blocks_whose_operators_have_the_same_names_are_told_apart():
+    wiring = Wiring(stacked(Residual(), Residual()))
+    for name in ("0", "1"):
+        (conv,), (norm,) = wiring.numbers(f"{name}.conv"), wiring.numbers(f"{name}.norm")
+        assert wiring.nodes[norm].inputs[0] == conv
+        assert wiring.consumers[conv] == [norm]
+    # the first block's relu goes to the second's convolution and sum
+    assert len(wiring.consumers[wiring.numbers("0")[-1]]) == 2
+
+
+def test_tracing_leaves_no_hooks():
+    net = stacked(nn.Dense(2), nn.Dense(3))
+    Wiring(net)
+    net.initialize()
+    first_pass(net, (4,))
+    assert not any(block._forward_hooks or block._forward_pre_hooks for block in (net, *net._children.values()))
+
+
+def test_an_owner_that_fails_leaves_no_hooks_either():
+    class Failing(mx.gluon.HybridBlock):
+        def hybrid_forward(self, F, x):
+            raise ZeroDivisionError
+
+    net = stacked(Failing())
+    with pytest.raises(ZeroDivisionError):
+        Wiring(net)
+    with pytest.raises(ZeroDivisionError):
+        first_pass(net, (4,))
+    assert not any(block._forward_hooks or block._forward_pre_hooks for block in (net, net[0]))
+
+
+def test_first_pass_tells_all_shapes_that_a_block_takes():
+    class Twice(mx.gluon.HybridBlock):
+        def __init__(self):
+            super().__init__()
+            self.pool = nn.MaxPool2D(2)
+
+        def hybrid_forward(self, F, x):
+            return self.pool(self.pool(x))
+
+    net = stacked(Twice(), nn.Flatten(), nn.Dense(3, activation="relu"))
+    net.initialize()
+    shapes = first_pass(net, (2, 8, 8))
+    assert shapes.output == (1, 3)
+    assert shapes.inputs[id(net[0].pool)] == {(1, 2, 8, 8), (1, 2, 4, 4)}
+    assert shapes.inputs[id(net[2])] == {(1, 8)}
+    assert net[2].weight.shape == (3, 8)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ([nn.Activation("relu")], Following("relu", "1")),
+        ([nn.Activation("softrelu")], Following("softplus", "1")),
+        ([nn.LeakyReLU(0.01)], Following("leaky_relu", "1")),
+        ([nn.LeakyReLU(0.1)], Following("leaky_relu of slope 0.1", "1")),
+        ([nn.Swish()], Following("silu", "1")),
+        ([nn.Dense(3)], Following("identity")),
+        ([nn.HybridLambda("relu")], Following("activation")),
+        ([nn.Flatten(), nn.Activation("relu")], Following("identity")),
+        ([], Following("identity")),
+    ],
+)
+def test_what_stands_right_after_a_norm_is_recognized(after, expected):
+    assert following(Wiring(stacked(nn.BatchNorm(), *after)), "0") == expected
