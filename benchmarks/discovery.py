@@ -1,6 +1,6 @@
 """What a hundred installed plugins add to discovery: medians of processes with and without them, in turn.
 
-    python benchmarks/discovery.py [ROUNDS]
+python benchmarks/discovery.py [ROUNDS]
 """
 
 from __future__ import annotations

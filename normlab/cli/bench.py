@@ -9,24 +9,20 @@ import click
 
 from normlab.cli import options, output
 from normlab.cli.help import CONTEXT, WithExamples
-from normlab.errors import ExitStatus, SpecError
+from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from normlab.catalog import Catalog
-    from normlab.conformance.cost_subjects import Asked
-    from normlab.spec.document import Document
-    from normlab.spec.part import Part
 
 EXAMPLES = (
     ("normlab bench layer rms", "beside none, batch and MXNet's own operator"),
     ("normlab bench '{name: group, groups: 4}'", "with parameters, as a spec has them"),
-    ("normlab bench my_norm --plugin my_norm.py --shape 128,32,16,16", "a method of your own at another shape"),
-    ("normlab bench --all --rounds 50 --json", "everything that is installed, for a program"),
+    ("normlab bench rms --shape 128,32,16,16", "at another shape"),
+    ("normlab bench my_norm --plugin my_norm.py", "a method of your own"),
+    ("normlab bench --all -s groups=4 --json", "everything that is installed, for a program"),
 )
-#: What methods are always seen beside.
-ALWAYS = ("none", "batch")
 #: Values in an array at most: a few arrays of 1 GB for each method.
 MOST_NUMBERS = 2**28
 
@@ -51,6 +47,14 @@ def _shape(text: str) -> tuple[int, ...]:
 @click.argument("methods", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="Measure every method that is installed.")
 @click.option(
+    "-s",
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Give this parameter to every method that has it; may be repeated.",
+)
+@click.option(
     "--rounds", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How often each is measured."
 )
 @click.option(
@@ -67,6 +71,7 @@ def _shape(text: str) -> tuple[int, ...]:
 def bench(
     methods: tuple[str, ...],
     every: bool,
+    settings: tuple[str, ...],
     rounds: int,
     shapes: list[tuple[int, ...]],
     plugins: tuple[str, ...],
@@ -81,9 +86,10 @@ def bench(
     if not methods and not every:
         raise click.UsageError("name methods, or give --all")
     found = _catalog(plugins, no_plugins=no_plugins)
-    asked = _asked(found, methods, every=every)
     from normlab.cli import bench_view
+    from normlab.cli.bench_methods import chosen
 
+    asked = chosen(found, methods, settings, every=every)
     tables = bench_view.measure(asked, shapes, rounds)
     if as_json:
         bench_view.print_json(tables, rounds)
@@ -101,59 +107,3 @@ def _catalog(files: Sequence[str], *, no_plugins: bool) -> Catalog:
     for line in found.warnings:
         output.warn(line)
     return found
-
-
-def _asked(found: Catalog, methods: Sequence[str], *, every: bool) -> list[Asked]:
-    """Those that are always there, those named, and with `every` all others, by their defaults."""
-    given = [_with_parameters(found, text) for text in methods]
-    taken = {*ALWAYS, *(each.norm.name for each in given)}
-    others = [name for name in found.norms.entries if every and name not in taken]
-    asked = [*_by_default(found, ALWAYS), *given, *_by_default(found, others)]
-    return list({each.label: each for each in asked}.values())
-
-
-def _by_default(found: Catalog, names: Sequence[str]) -> list[Asked]:
-    from normlab.conformance.cost_subjects import Asked
-
-    return [Asked(name, found.norms.entries[name], {}) for name in names]
-
-
-def _with_parameters(found: Catalog, text: str) -> Asked:
-    """A method as a spec has it: a name, or a mapping of name and parameters.
-
-    Raises:
-        SpecError: There is no such method, or a parameter is unfit.
-    """
-    from pydantic import ValidationError
-
-    from normlab.catalog.signature import check, schema
-    from normlab.conformance.cost_subjects import Asked
-    from normlab.spec.document import Document
-    from normlab.spec.dump import in_line
-    from normlab.spec.problems import problems
-    from normlab.spec.yaml import compose
-
-    written = compose(text, text, lines=False).plain()
-    document = Document.of({"norm": written}, text)
-    part = _part(written, document)
-    norm = found.norms.get(part.name)
-    try:
-        check(norm.factories, part.parameters)
-    except ValidationError as error:
-        lines = problems(error, document, ("norm",), schema(norm.factories).model_json_schema())
-        raise SpecError("\n".join(lines)) from None
-    label = ", ".join([norm.name, *(f"{key}: {in_line(value)}" for key, value in part.parameters.items())])
-    return Asked(label, norm, part.parameters)
-
-
-def _part(written: object, document: Document) -> Part:
-    from pydantic import TypeAdapter, ValidationError
-
-    from normlab.spec.part import OnePart
-    from normlab.spec.problems import problems
-
-    try:
-        part: Part = TypeAdapter(OnePart).validate_python(written)
-    except ValidationError as error:
-        raise SpecError("\n".join(problems(error, document, ("norm",)))) from None
-    return part
