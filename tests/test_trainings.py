@@ -123,7 +123,7 @@ def test_loss_falls(label, norm):
     done = trained(TASKS[label], norm)
     print(f"\n{label} {norm} {done.first:.3f} {done.last:.3f} {done.test.accuracy:.2f} {done.test.loss:.3f}")  # noqa: T201 - with pytest -s, the figures
     assert np.isfinite([*done[:2], *done.test]).all()
-    assert done.last < SHARES.get((label, name), SHARE) * done.first
+    assert done.last < SHARES.get((label, norm), SHARE) * done.first
 
 
 def test_every_shipped_method_is_trained():
