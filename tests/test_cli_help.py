@@ -60,18 +60,18 @@ def test_completion_of_commands_imports_none_of_them():
 
 
 def test_help_costs_little():
-    # The goal is 100 ms on an idle machine (median of 10). Other tests run beside this one, so it counts the seconds
-    # of the processor, not of the clock, and allows for a busy one.
-    def seconds():
-        child = subprocess.Popen(
-            [sys.executable, "-m", "normlab", "--help"], env=environment(), stdout=subprocess.DEVNULL
-        )
+    # The goal is 100 ms on an idle machine (median of 10), seven times a bare Python there. Other tests run beside
+    # this one, so both are measured here, in seconds of the processor.
+    def seconds(*arguments):
+        child = subprocess.Popen([sys.executable, *arguments], env=environment(), stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         assert child.returncode == 0
         return usage.ru_utime + usage.ru_stime
 
-    assert min(seconds() for _ in range(5)) < 0.15
+    pairs = [(seconds("-m", "normlab", "--help"), seconds("-c", "pass")) for _ in range(7)]
+    ours, bare = (min(column) for column in zip(*pairs))
+    assert ours < 8 * bare
 
 
 def test_bare_command_and_both_help_options_are_the_same(capsys):
