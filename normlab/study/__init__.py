@@ -1,0 +1,1 @@
+"""Studies: many runs side by side, their plan, their execution, and what may be concluded from them."""
