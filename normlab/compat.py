@@ -13,6 +13,8 @@ import sys
 import warnings
 from typing import Any
 
+from normlab.quick_import import prepared
+
 #: Environment settings that MXNet and libgomp read when they load, with the reason for each.
 SETTINGS = {
     # libgomp's threads spin while they wait; with any other process running that costs a multiple of 8 ms a region.
@@ -61,7 +63,7 @@ def gluoncv() -> Any:
 def _quietly(name: str) -> Any:
     if name in sys.modules:
         return sys.modules[name]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), prepared():
         warnings.simplefilter("ignore")
         module = importlib.import_module(name)
     # Warnings of old code about newer numpy and scipy that come up at each call, not only at import.
