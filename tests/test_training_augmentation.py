@@ -19,6 +19,7 @@ from normlab.training.graph import Graph
 from normlab.training.randomness import generator
 
 mx = mxnet()
+CPU = mx.cpu(0)
 
 SPEC = """
 name: augmented
@@ -152,13 +153,13 @@ def test_nothing_listed_is_nothing_done():
     assert made.inputs(0) == [()]
     assert made(mx.nd, batch) is batch
     split = dataset().splits["train"]
-    assert (made.prepared(split) == split.pixels()).all()
+    assert (made.prepared(split, CPU).asnumpy() == split.pixels()).all()
 
 
 def test_standardization_makes_channels_of_the_train_split_standard():
     data = dataset()
     made = augmenter(standardize(), data=data)
-    train, test = (made.prepared(data.splits[name]) for name in ("train", "test"))
+    train, test = (made.prepared(data.splits[name], CPU).asnumpy() for name in ("train", "test"))
     np.testing.assert_allclose(train.mean(axis=(0, 2, 3)), 0, atol=1e-6)
     np.testing.assert_allclose(train.std(axis=(0, 2, 3)), 1, atol=1e-6)
     pixels = data.splits["train"].pixels().astype(float)
@@ -170,7 +171,7 @@ def test_standardization_makes_channels_of_the_train_split_standard():
 def test_standardization_takes_features_for_channels_and_leaves_the_data_alone():
     values = np.random.default_rng(2).normal(5, 3, (2500, 4)).astype(np.float32)
     data = dataset(images=values.copy())
-    standard = augmenter(standardize(), data=data).prepared(data.splits["train"])
+    standard = augmenter(standardize(), data=data).prepared(data.splits["train"], CPU).asnumpy()
     np.testing.assert_allclose(standard, (values - values.mean(0)) / values.std(0), atol=1e-5)
     assert (data.splits["train"].images == values).all()
 
@@ -179,7 +180,7 @@ def test_a_channel_that_never_changes_is_only_centred():
     values = np.random.default_rng(3).random((50, 2, 3, 3), dtype=np.float32)
     values[:, 1] = 0.1
     data = dataset(images=values)
-    standard = augmenter(standardize(), data=data).prepared(data.splits["train"])
+    standard = augmenter(standardize(), data=data).prepared(data.splits["train"], CPU).asnumpy()
     assert abs(standard[:, 1]).max() < 1e-6
     assert standard[:, 0].std() == pytest.approx(1, abs=1e-4)
 
@@ -190,7 +191,7 @@ def test_the_border_is_black_before_standardization_and_the_mean_after_it():
         augmenter(*transforms, data=data)
         for transforms in ([crop(padding=2), standardize()], [standardize(), crop(padding=2)])
     )
-    black = before.prepared(Split(np.zeros((1, 3, 6, 8), np.uint8), np.zeros(1, np.int32)))[0, :, 0, 0]
+    black = before.prepared(Split(np.zeros((1, 3, 6, 8), np.uint8), np.zeros(1, np.int32)), CPU).asnumpy()[0, :, 0, 0]
     batch = images()
     for made, outside in ((before, black), (after, np.zeros(3))):
         for image, found, down, right in zip(batch, augmented(batch, made), *shifts(0, 2)):

@@ -52,9 +52,8 @@ def assemble(
     augmenter = Augmenter(transforms, dataset, spec.seed, spec.training.batch_size, devices)
 
     def on_device(split: str, device: Any) -> tuple[Any, Any]:
-        labels = dataset.splits[split].labels
-        pixels = augmenter.prepared(dataset.splits[split])
-        return mx.nd.array(pixels, ctx=device), mx.nd.array(labels, ctx=device, dtype="float32")
+        labels = mx.nd.array(dataset.splits[split].labels, ctx=device, dtype="float32")
+        return augmenter.prepared(dataset.splits[split], device), labels
 
     data = {"train": [on_device("train", device) for device in devices]}
     for split in spec.evaluation.splits:

@@ -53,10 +53,14 @@ class Augmenter:
         self._statistics = fits[0] if fits else None
         self._devices = [(device, self._borders(transforms, device, len(devices))) for device in devices]
 
-    def prepared(self, split: Split) -> NDArray[np.float32]:
-        """The examples of a split, for training or evaluation: standardized, where that is listed."""
+    def prepared(self, split: Split, device: Any) -> Any:
+        """The examples of a split on a device, for training or evaluation: standardized, where that is listed."""
         pixels = split.pixels()
-        return pixels if self._statistics is None else self._statistics.standardized(pixels)
+        if self._statistics is not None:
+            pixels = self._statistics.standardized(pixels)
+        if device == mx.cpu(0) and pixels is not split.images:
+            return mx.nd.from_numpy(pixels)  # nobody else holds them, so the device may have them without a copy
+        return mx.nd.array(pixels, ctx=device)
 
     def inputs(self, step: int) -> list[tuple[Any, ...]]:
         """What `__call__` takes besides the batch in this step, for each device."""
