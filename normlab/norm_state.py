@@ -22,7 +22,7 @@ from normlab.compat import mxnet
 from normlab.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class Constant(NamedTuple):
@@ -123,13 +123,18 @@ def update(parameter: Any, value: Any) -> None:
     if trace is not None and trace.symbolic:
         trace.updates.append((parameter, mxnet().symbol.BlockGrad(value)))
         return
-    write(parameter, value)
+    write_all([(parameter, value)])
 
 
-def write(parameter: Any, value: Any) -> None:
-    """Copy an array into a parameter on the array's device, outside of any recording."""
+def write_all(updates: Iterable[tuple[Any, Any]]) -> None:
+    """Copy arrays into parameters on the arrays' device, outside of any recording.
+
+    Args:
+        updates: Gluon parameters, each with its new value.
+    """
     with mxnet().autograd.pause():
-        value.detach().copyto(parameter.data(value.context))
+        for parameter, value in updates:
+            value.copyto(parameter.data(value.context))
 
 
 def constant(F: Any, like: Any, fill: float, size: int = 1, *, per_example: bool = False, scratch: bool = False) -> Any:

@@ -161,4 +161,4 @@ def lamb(
     rule = mxnet().optimizer.LAMB(
         learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, wd=weight_decay
     )
-    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
+    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias), elementwise=False)

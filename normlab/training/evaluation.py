@@ -60,7 +60,7 @@ class Evaluator:
             right = F.sum(F.argmax(outputs, axis=1) == labels)
             return right, F.sum(loss.each(F, outputs, labels))
 
-        self._graph = Graph(scores, network.parameters.values(), training=False, hybridize=hybridize)
+        self._graph = Graph(scores, network.parameters.values(), training=False, hybridize=hybridize, fold=True)
 
     def __call__(self, split: str) -> Score:
         """Evaluate one split."""

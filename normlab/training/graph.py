@@ -10,6 +10,7 @@ import numpy as np
 from normlab import norm_state
 from normlab.compat import mxnet
 from normlab.norm_state import Constant, Trace
+from normlab.training.folding import folded
 from normlab.training.guarding import no_compiled_functions
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Graph:
         training: Whether it is traced for training.
         hybridize: False to run it imperatively, operator by operator.
         freeze_state: Whether new states of norms are dropped instead of written.
+        fold: Whether scales and shifts may be folded into the layers beside them, which changes the last bits; for
+            graphs that nobody differentiates.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class Graph:
         training: bool,
         hybridize: bool = True,
         freeze_state: bool = False,
+        fold: bool = False,
     ) -> None:
         self._function = function
         self._parameters = {parameter.name: parameter for parameter in parameters}
         self._training = training
         self._hybridize = hybridize
         self._freeze_state = freeze_state
+        self._fold = fold
         self._op: Any = None
         self._arguments: list[tuple[str, Any]] = []
         self._states: list[Any] = []
@@ -67,12 +72,11 @@ class Graph:
             if not self._hybridize:
                 return self._imperative(inputs)
             if self._op is None:
-                self._trace(len(inputs))
+                self._trace(inputs)
             outputs = self._op(*[self._argument(kind, what, inputs) for kind, what in self._arguments])
         outputs = outputs if isinstance(outputs, list) else [outputs]
-        if not self._freeze_state and not norm_state.is_frozen():
-            for parameter, value in zip(self._states, outputs[self._outputs :]):
-                norm_state.write(parameter, value)
+        if self._states and not self._freeze_state and not norm_state.is_frozen():
+            norm_state.write_all(zip(self._states, outputs[self._outputs :]))
         return outputs[: self._outputs]
 
     def _imperative(self, inputs: tuple[Any, ...]) -> list[Any]:
@@ -80,8 +84,8 @@ class Graph:
             outputs = self._function(mx.nd, *inputs)
         return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
-    def _trace(self, count: int) -> None:
-        names = [f"normlab_input{index}" for index in range(count)]
+    def _trace(self, inputs: tuple[Any, ...]) -> None:
+        names = [f"normlab_input{index}" for index in range(len(inputs))]
         trace = Trace(self._training, symbolic=True)
         with norm_state.tracing(trace), no_compiled_functions():
             outputs = self._function(mx.sym, *map(mx.sym.var, names))
@@ -89,18 +93,28 @@ class Graph:
         self._outputs = len(outputs)
         self._states = [parameter for parameter, _ in trace.updates]
         graph = mx.sym.Group(outputs + [value for _, value in trace.updates])
-        for name in graph.list_inputs():
-            if name in names:
-                self._arguments.append(("input", names.index(name)))
-            elif name in trace.constants:
-                self._arguments.append(("constant", (name, trace.constants[name])))
-            else:
-                self._arguments.append(("parameter", self._parameters[name]))
+        if self._fold:
+            arguments = self._bound(graph, names, trace)
+            shapes = [self._argument(kind, what, inputs).shape for kind, what in arguments]
+            graph = folded(graph, dict(zip(graph.list_inputs(), shapes)))
+        self._arguments = self._bound(graph, names, trace)
         of_data = [index for index, (kind, _) in enumerate(self._arguments) if kind == "input"]
         of_parameters = [index for index, (kind, _) in enumerate(self._arguments) if kind != "input"]
         # static_shape would let running statistics be read stale
         flags = [("data_indices", of_data), ("param_indices", of_parameters), ("static_alloc", True)]
         self._op = mx.nd.CachedOp(graph, flags)
+
+    def _bound(self, graph: Any, names: list[str], trace: Trace) -> list[tuple[str, Any]]:
+        """What each of a graph's inputs stands for."""
+        arguments: list[tuple[str, Any]] = []
+        for name in graph.list_inputs():
+            if name in names:
+                arguments.append(("input", names.index(name)))
+            elif name in trace.constants:
+                arguments.append(("constant", (name, trace.constants[name])))
+            else:
+                arguments.append(("parameter", self._parameters[name]))
+        return arguments
 
     def _argument(self, kind: str, what: Any, inputs: tuple[Any, ...]) -> Any:
         if kind == "input":

@@ -116,4 +116,4 @@ def lars(
         # MXNet's correction looks back at the last rate it saw, which in a step is that of the last four parameters
         momentum_correction=False,
     )
-    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
+    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias), elementwise=False)

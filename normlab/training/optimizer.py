@@ -22,10 +22,12 @@ class Optimizer(NamedTuple):
     Attributes:
         rule: MXNet's optimizer, or one of `normlab.training.optimizer_rules`.
         spared: How the names of parameters begin that weight decay leaves alone.
+        elementwise: Whether the step of an element depends on no other, so that parameters may be joined.
     """
 
     rule: Any
     spared: tuple[str, ...] = ()
+    elementwise: bool = True
 
     def attached(self, parameters: Mapping[str, Any]) -> Any:
         """MXNet's optimizer, told of its parameters, which are told whether they decay.
