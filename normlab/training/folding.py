@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from normlab.compat import mxnet
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 mx = mxnet()
 
 #: What MXNet's JSON has for a node: op, name, attrs, inputs.
-Node = Dict[str, Any]
+Node = dict[str, Any]
 #: One output of a node: the node, the number of the output, a version.
-Entry = List[Any]
+Entry = list[Any]
 
 _MATRIX = 2
 
