@@ -146,6 +146,7 @@ class Norm:
         venue: Where it was published.
         year: When it was published.
         paper: `arXiv:...`, `doi:...` or an address.
+        paper_title: What the paper is called, for whoever cites it.
         provenance: `confirmed` by the paper or its authors' code, or `unconfirmed`.
         expected_failures: Checks of `normlab check` that the method fails by its nature, each with the reason.
         source: Where it came from; filled in by the catalogue.
@@ -164,6 +165,7 @@ class Norm:
     venue: str = ""
     year: Optional[int] = None
     paper: str = ""
+    paper_title: str = ""
     provenance: str = "confirmed"
     expected_failures: Mapping[str, str] = field(default_factory=dict, hash=False)
     source: Source = field(default=Source(), compare=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from normlab.cli import output
+from normlab.cli import norm_filters, output
 
 if TYPE_CHECKING:
     from normlab.catalog.signature import Parameter
@@ -29,11 +29,13 @@ def as_dict(norm: Norm) -> dict[str, Any]:
     return {
         "name": norm.name,
         "title": norm.summary,
+        "family": norm_filters.family(norm),
         "formula": norm.formula,
         "authors": norm.authors,
         "venue": norm.venue,
         "year": norm.year,
         "paper": norm.paper,
+        "paper_title": norm.paper_title,
         "provenance": norm.provenance,
         "ways": list(norm.ways),
         "traits": traits(norm),
@@ -59,8 +61,10 @@ def origin(norm: Norm) -> str:
 def traits(norm: Norm) -> list[str]:
     """What sets a method apart in use, in words."""
     found = []
-    if any(getattr(factory, "depends_on_batch", False) for factory in norm.factories):
+    if norm_filters.depends_on_batch(norm):
         found.append("depends on the batch")
+    if norm_filters.has_state(norm):
+        found.append("keeps running state")
     if getattr(norm.layer, "replaces_activation", False):
         found.append("replaces the activation")
     if norm.layer is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import norm_filters, options, output
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
 
@@ -14,40 +14,64 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from normlab.catalog import Catalog
+    from normlab.norm import Norm
 
 EXAMPLES = (
     ("normlab norms", "all methods, built in and from plugins"),
     ("normlab norms show batch", "formula, paper, parameters"),
     ("normlab norms show my_norm --plugin my_norm.py", "a method of your own"),
+    ("normlab norms --depends-on-batch no --layout NC", "those that treat each example of a table on its own"),
+    ("normlab norms --cite > norms.bib", "their papers, as BibTeX"),
     ("normlab norms --json | jq -r '.norms[].name'", "their names, for a program"),
 )
 
 
 @click.group(cls=SuggestingGroup, context_settings=CONTEXT, invoke_without_command=True, examples=EXAMPLES)
+@norm_filters.options
+@click.option("--cite", is_flag=True, help="Print their papers as BibTeX, and nothing else.")
 @options.plugins
 @options.as_json("the list")
 @options.debug
 @click.pass_context
-def norms(context: click.Context, plugins: tuple[str, ...], no_plugins: bool, as_json: bool) -> None:
+def norms(
+    context: click.Context,
+    family: tuple[str, ...],
+    way: tuple[str, ...],
+    batch: str | None,
+    state: str | None,
+    layout: tuple[str, ...],
+    year: norm_filters.Years | None,
+    cite: bool,
+    plugins: tuple[str, ...],
+    no_plugins: bool,
+    as_json: bool,
+) -> None:
     """List normalization methods, or show one.
 
-    A plugin that can't be used is named on standard error, with the reason.
+    Several filters narrow the list together. A plugin that can't be used is named on standard error, with the reason.
     """
-    if context.invoked_subcommand is None:
-        found = _catalog(plugins, no_plugins=no_plugins)
-        if as_json:
-            _print_list_as_json(found)
-        else:
-            _print_list(found)
+    if context.invoked_subcommand is not None:
+        return
+    wanted = norm_filters.Filter(family, way, norm_filters.switched(batch), norm_filters.switched(state), layout, year)
+    found = wanted.of(_catalog(plugins, no_plugins=no_plugins).norms.entries.values())
+    if cite:
+        _print_citations(found)
+    elif as_json:
+        _print_list_as_json(found)
+    else:
+        _print_list(found)
 
 
 @norms.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES[1:3])
 @click.argument("name")
+@click.option("--cite", is_flag=True, help="Print its paper as BibTeX, and nothing else.")
 @options.plugins
 @options.as_json("the method")
 @options.debug
 @click.pass_context
-def show(context: click.Context, name: str, plugins: tuple[str, ...], no_plugins: bool, as_json: bool) -> None:
+def show(
+    context: click.Context, name: str, cite: bool, plugins: tuple[str, ...], no_plugins: bool, as_json: bool
+) -> None:
     """Show formula, paper, parameters and origin of the method NAME."""
     from normlab.cli import card
 
@@ -55,7 +79,9 @@ def show(context: click.Context, name: str, plugins: tuple[str, ...], no_plugins
     before = context.parent.params if context.parent else {}
     found = _catalog((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
     norm = found.norms.get(name)
-    if as_json or before["as_json"]:
+    if cite or before["cite"]:
+        _print_citations([norm])
+    elif as_json or before["as_json"]:
         output.print_json(card.as_dict(norm))
     else:
         click.echo("\n".join(card.card(norm)))
@@ -72,19 +98,25 @@ def _catalog(files: Sequence[str], *, no_plugins: bool) -> Catalog:
     return found
 
 
-def _print_list(found: Catalog) -> None:
+def _print_list(found: Sequence[Norm]) -> None:
     from normlab.cli.card import origin
 
     rows = [("name", "year", "acts by", "what", "from")]
-    rows += [
-        (norm.name, str(norm.year or ""), ", ".join(norm.ways), norm.summary, origin(norm))
-        for norm in found.norms.entries.values()
-    ]
+    rows += [(norm.name, str(norm.year or ""), ", ".join(norm.ways), norm.summary, origin(norm)) for norm in found]
+    if not found:
+        click.echo("no method is like that; fewer options, more methods: normlab norms")
+        return
     click.echo("\n".join(output.columns(rows, header=True)))
     click.echo("\nmore about one: normlab norms show NAME")
 
 
-def _print_list_as_json(found: Catalog) -> None:
+def _print_list_as_json(found: Sequence[Norm]) -> None:
     from normlab.cli.card import as_dict
 
-    output.print_json({"norms": [as_dict(norm) for norm in found.norms.entries.values()]})
+    output.print_json({"norms": [as_dict(norm) for norm in found]})
+
+
+def _print_citations(found: Sequence[Norm]) -> None:
+    from normlab.cli.citation import bibliography
+
+    click.echo(bibliography(found))

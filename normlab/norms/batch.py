@@ -94,4 +94,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="ICML",
         year=2015,
         paper="arXiv:1502.03167",
+        paper_title="Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift",
     )

@@ -50,4 +50,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="ICLR",
         year=2021,
         paper="arXiv:2003.00152",
+        paper_title="Training BatchNorm and Only BatchNorm: On the Expressive Power of Random Features in CNNs",
     )

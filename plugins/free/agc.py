@@ -84,4 +84,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="ICML",
         year=2021,
         paper="arXiv:2102.06171",
+        paper_title="High-Performance Large-Scale Image Recognition Without Normalization",
     )

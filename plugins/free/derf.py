@@ -84,4 +84,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="arXiv",
         year=2025,
         paper="arXiv:2512.10938",
+        paper_title="Stronger Normalization-Free Transformers",
     )

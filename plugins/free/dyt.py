@@ -62,4 +62,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="CVPR",
         year=2025,
         paper="arXiv:2503.10622",
+        paper_title="Transformers without Normalization",
     )

@@ -152,4 +152,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="NeurIPS",
         year=2017,
         paper="arXiv:1702.03275",
+        paper_title="Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models",
     )

@@ -188,4 +188,5 @@ def normlab_norms() -> Iterator[Norm]:
             venue="NeurIPS",
             year=2020,
             paper="arXiv:2004.02967",
+            paper_title="Evolving Normalization-Activation Layers",
         )

@@ -100,4 +100,6 @@ def normlab_norms() -> Iterator[Norm]:
         venue="CVPR",
         year=2020,
         paper="arXiv:1911.09737",
+        paper_title="Filter Response Normalization Layer: Eliminating Batch Dependence in "
+        "the Training of Deep Neural Networks",
     )

@@ -69,4 +69,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="CVPR",
         year=2023,
         paper="arXiv:2301.00808",
+        paper_title="ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders",
     )

@@ -100,4 +100,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="ECCV",
         year=2018,
         paper="arXiv:1803.08494",
+        paper_title="Group Normalization",
     )

@@ -60,4 +60,5 @@ def normlab_norms() -> Iterator[Norm]:
         authors="Ulyanov, Vedaldi, Lempitsky",
         year=2016,
         paper="arXiv:1607.08022",
+        paper_title="Instance Normalization: The Missing Ingredient for Fast Stylization",
     )

@@ -71,4 +71,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="arXiv",
         year=2015,
         paper="arXiv:1506.04579",
+        paper_title="ParseNet: Looking Wider to See Better",
     )

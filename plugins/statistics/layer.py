@@ -75,4 +75,5 @@ def normlab_norms() -> Iterator[Norm]:
         authors="Ba, Kiros, Hinton",
         year=2016,
         paper="arXiv:1607.06450",
+        paper_title="Layer Normalization",
     )

@@ -70,4 +70,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="NeurIPS",
         year=2012,
         paper="doi:10.1145/3065386",
+        paper_title="ImageNet Classification with Deep Convolutional Neural Networks",
     )

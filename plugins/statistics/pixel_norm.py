@@ -59,4 +59,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="ICLR",
         year=2018,
         paper="arXiv:1710.10196",
+        paper_title="Progressive Growing of GANs for Improved Quality, Stability, and Variation",
     )

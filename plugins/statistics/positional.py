@@ -89,4 +89,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="NeurIPS",
         year=2019,
         paper="arXiv:1907.04312",
+        paper_title="Positional Normalization",
     )

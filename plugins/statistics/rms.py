@@ -125,4 +125,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="NeurIPS",
         year=2019,
         paper="arXiv:1910.07467",
+        paper_title="Root Mean Square Layer Normalization",
     )

@@ -62,4 +62,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="IWSLT",
         year=2019,
         paper="arXiv:1910.05895",
+        paper_title="Transformers without Tears: Improving the Normalization of Self-Attention",
     )

@@ -72,4 +72,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="timm",
         year=2025,
         paper="https://github.com/huggingface/pytorch-image-models",
+        paper_title="PyTorch Image Models",
     )

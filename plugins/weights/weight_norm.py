@@ -62,4 +62,5 @@ def normlab_norms() -> Iterator[Norm]:
         venue="NeurIPS",
         year=2016,
         paper="arXiv:1602.07868",
+        paper_title="Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural Networks",
     )

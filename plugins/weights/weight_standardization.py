@@ -77,4 +77,5 @@ def normlab_norms() -> Iterator[Norm]:
         authors="Qiao, Wang, Liu, Shen, Yuille",
         year=2019,
         paper="arXiv:1903.10520",
+        paper_title="Micro-Batch Training with Batch-Channel Normalization and Weight Standardization",
     )
