@@ -11,24 +11,21 @@ divided by normlab's of the same round, so that a slow moment of the machine wei
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-import environments
 import machine
-from child import Measured, ProgramError, measure
+import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from child import Measured
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 PEERS = {
     "tensorflow_graph": "tensorflow",
     "torch_eager": "torch",
@@ -58,8 +55,8 @@ COLUMNS = (
 
 
 def main() -> int:
-    options = _options()
-    pythons = _pythons(options)
+    options = turns.options(__doc__)
+    pythons = turns.pythons(options)
     programs = {"normlab": [sys.executable, "-m", "normlab", "run", "configs/mnist_bn.yaml", "--json", "--out"]}
     for peer, environment in PEERS.items():
         if environment in pythons:
@@ -67,69 +64,14 @@ def main() -> int:
         else:
             print(f"{peer}: left out, no environment; say --build or --env {environment}=PYTHON", file=sys.stderr)
     described = machine.describe()
-    runs = _rounds(programs, options.rounds)
+    runs = turns.taken(programs, options.rounds)
     if not runs.get("normlab"):
         return 1
     lines = [described, "", *_table(runs), "", *_summary(runs), "", *_versions(runs)]
     print("\n".join(lines))
     if options.results:
-        _append(options.results, options.rounds, lines)
+        turns.append(options.results, "main job", options.rounds, lines)
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--build", action="store_true", help="make the environments that are missing")
-    parser.add_argument("--envs", type=Path, default=ROOT / ".venv-bench", help="folder of the environments")
-    parser.add_argument("--env", action="append", default=[], metavar="NAME=PYTHON", help="use this interpreter")
-    parser.add_argument("--results", type=Path, metavar="FILE", help="append the table to this Markdown file")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error("--rounds: at least 1")
-    known = environments.names()
-    for given in options.env:
-        if given.partition("=")[0] not in known or not Path(given.partition("=")[2]).is_file():
-            parser.error(f"--env {given}: expected NAME=PYTHON with NAME one of {', '.join(known)}, PYTHON a file")
-    return options
-
-
-def _pythons(options: argparse.Namespace) -> dict[str, str]:
-    """Return the interpreter of each environment that is given, there, or could be built."""
-    given = dict(text.split("=", 1) for text in options.env)
-    for name in environments.names():
-        if name in given:
-            continue
-        if options.build and not environments.is_built(options.envs, name):
-            try:
-                environments.build(options.envs, name)
-            except subprocess.CalledProcessError as error:
-                print(f"{name}: no environment, exit status {error.returncode} (see above)", file=sys.stderr)
-        if environments.is_built(options.envs, name):
-            given[name] = str(environments.python_of(options.envs, name))
-    return given
-
-
-def _rounds(programs: dict[str, list[str]], rounds: int) -> dict[str, list[Measured]]:
-    """Run all programs in turn, ``rounds`` times after once unmeasured; one that fails is told and left out."""
-    runs: dict[str, list[Measured]] = {name: [] for name in programs}
-    for number in range(rounds + 1):
-        for name in list(runs):
-            try:
-                run = _run(programs[name])
-            except ProgramError as error:
-                print(f"{name}: failed, left out: {error}", file=sys.stderr)
-                del runs[name]
-                continue
-            print(f"round {number}: {name} {run.seconds:.2f} s", file=sys.stderr)
-            if number:
-                runs[name].append(run)
-    return runs
-
-
-def _run(command: list[str]) -> Measured:
-    with tempfile.TemporaryDirectory() as out:
-        return measure([*command, out] if command[-1] == "--out" else command, ROOT)
 
 
 def _table(runs: dict[str, list[Measured]]) -> list[str]:
@@ -178,14 +120,6 @@ def _versions(runs: dict[str, list[Measured]]) -> list[str]:
         if "framework" in result:
             found[f"{result['framework']}, python {result['python']}"] = None
     return [f"Versions: {'; '.join(found)}"]
-
-
-def _append(file: Path, rounds: int, lines: list[str]) -> None:
-    now = datetime.now(timezone.utc)
-    with file.open("a", encoding="utf-8") as results:
-        results.write(
-            "\n".join([f"\n## {now:%Y-%m-%d %H:%M} UTC, main job, medians of {rounds} rounds", "", *lines, ""])
-        )
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ def main_job(_on_path):
 
 
 @pytest.fixture
+def turns(_on_path):
+    return importlib.import_module("turns")
+
+
+@pytest.fixture
 def child(_on_path):
     return importlib.import_module("child")
 
@@ -73,7 +78,7 @@ def test_program_that_is_not_there_is_named(child, tmp_path):
 
 
 def test_every_peer_has_its_program_and_pinned_requirements(main_job):
-    environments = main_job.environments
+    environments = importlib.import_module("environments")
     assert set(main_job.PEERS.values()) == set(environments.names())
     for peer, name in main_job.PEERS.items():
         assert (BENCHMARKS / "peers" / f"{peer}.py").is_file()
@@ -97,42 +102,40 @@ def environments(monkeypatch, tmp_path, _on_path):
     return module
 
 
-def options(main_job, monkeypatch, tmp_path, *arguments):
+def options(turns, monkeypatch, tmp_path, *arguments):
     monkeypatch.setattr(sys, "argv", ["main_job.py", "--envs", str(tmp_path / "envs"), *arguments])
-    return main_job._options()
+    return turns.options("")
 
 
-def test_environment_is_built_once_and_again_when_its_requirements_change(
-    main_job, monkeypatch, tmp_path, environments
-):
-    chosen = options(main_job, monkeypatch, tmp_path, "--build")
+def test_environment_is_built_once_and_again_when_its_requirements_change(turns, monkeypatch, tmp_path, environments):
+    chosen = options(turns, monkeypatch, tmp_path, "--build")
     for _ in range(2):
-        assert main_job._pythons(chosen) == {"abacus": str(tmp_path / "envs" / "abacus" / "bin" / "python")}
+        assert turns.pythons(chosen) == {"abacus": str(tmp_path / "envs" / "abacus" / "bin" / "python")}
         assert len(environments.done) == 2  # venv and pip
     (tmp_path / "abacus.txt").write_text("abacus==2.0\n")
-    main_job._pythons(chosen)
+    turns.pythons(chosen)
     assert len(environments.done) == 4
 
 
-def test_nothing_is_built_unasked(main_job, monkeypatch, tmp_path, environments):
-    assert main_job._pythons(options(main_job, monkeypatch, tmp_path)) == {}
-    assert main_job._pythons(
-        options(main_job, monkeypatch, tmp_path, "--env", f"abacus={sys.executable}", "--build")
-    ) == {"abacus": sys.executable}
+def test_nothing_is_built_unasked(turns, monkeypatch, tmp_path, environments):
+    assert turns.pythons(options(turns, monkeypatch, tmp_path)) == {}
+    assert turns.pythons(options(turns, monkeypatch, tmp_path, "--env", f"abacus={sys.executable}", "--build")) == {
+        "abacus": sys.executable
+    }
     assert environments.done == []
 
 
 def test_environment_that_can_not_be_built_is_told_and_not_used_later(
-    main_job, monkeypatch, tmp_path, environments, capsys
+    turns, monkeypatch, tmp_path, environments, capsys
 ):
     def run(command, **_check):
         if "pip" in command:
             raise environments.subprocess.CalledProcessError(7, command)
 
     monkeypatch.setattr(environments.subprocess, "run", run)
-    assert main_job._pythons(options(main_job, monkeypatch, tmp_path, "--build")) == {}
+    assert turns.pythons(options(turns, monkeypatch, tmp_path, "--build")) == {}
     assert "abacus: no environment, exit status 7" in capsys.readouterr().err
-    assert main_job._pythons(options(main_job, monkeypatch, tmp_path)) == {}
+    assert turns.pythons(options(turns, monkeypatch, tmp_path)) == {}
 
 
 def test_description_of_the_machine_does_not_name_it():
@@ -140,6 +143,30 @@ def test_description_of_the_machine_does_not_name_it():
     assert "cores" in told
     assert "memory" in told
     assert platform.node() not in told
+
+
+def test_resnet_is_set_against_both_layouts_round_by_round(monkeypatch, capsys, turns, child, tmp_path):
+    resnet20 = importlib.import_module("resnet20")
+    figures = {"normlab": (10, 4), "torch nchw": (20, 4), "torch channels_last": (5, 8)}
+
+    def taken(programs, rounds):
+        assert rounds == 2
+        return {
+            name: [child.Measured(1, 1, 1, {"framework": name, "step_ms": slow * step, "predict_ms": slow * predict})
+                   for slow in (1, 10)]
+            for name, (step, predict) in figures.items()
+            if name in programs
+        }  # fmt: skip
+
+    monkeypatch.setattr(turns, "taken", taken)
+    monkeypatch.setattr(sys, "argv", ["resnet20.py", "--rounds", "2", "--env", f"torch={sys.executable}"])
+    assert resnet20.main() == 0
+    out = capsys.readouterr().out
+    assert "| torch nchw | 110.0 (0.50) | 22.0 (1.00) |" in out
+    assert "| torch channels_last | 27.5 (2.00) | 44.0 (0.50) |" in out
+    monkeypatch.setattr(sys, "argv", ["resnet20.py", "--rounds", "2", "--envs", str(tmp_path)])
+    assert resnet20.main() == 0
+    assert "torch: left out" in capsys.readouterr().err
 
 
 def measured(child, seconds, *, training=None):
@@ -170,7 +197,7 @@ def test_normlab_is_set_against_the_fastest_peer(main_job, child):
     assert main_job._summary(runs) == ["Whole process, normlab against the fastest peer (fast): 0.75"]
 
 
-def test_programs_take_turns_and_a_failing_one_is_left_out(main_job, monkeypatch, capsys, child):
+def test_programs_take_turns_and_a_failing_one_is_left_out(turns, monkeypatch, capsys, child):
     order = []
 
     def run(command):
@@ -179,26 +206,26 @@ def test_programs_take_turns_and_a_failing_one_is_left_out(main_job, monkeypatch
             raise child.ProgramError("it broke")
         return measured(child, 1)
 
-    monkeypatch.setattr(main_job, "_run", run)
-    runs = main_job._rounds({"A": "a", "B": "b", "C": "c"}, 2)
+    monkeypatch.setattr(turns, "_run", run)
+    runs = turns.taken({"A": "a", "B": "b", "C": "c"}, 2)
     assert "".join(order) == "abcabcac"
     assert {name: len(measurements) for name, measurements in runs.items()} == {"A": 2, "C": 2}
     assert "B: failed, left out: it broke" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", ["jax=/no/such/python", "theano=" + sys.executable, "jax"])
-def test_unfit_environment_is_refused(main_job, monkeypatch, capsys, given):
+def test_unfit_environment_is_refused(turns, monkeypatch, capsys, given):
     monkeypatch.setattr(sys, "argv", ["main_job.py", "--env", given])
     with pytest.raises(SystemExit, match="2"):
-        main_job._options()
+        turns.options("")
     assert f"--env {given}: expected NAME=PYTHON" in capsys.readouterr().err
 
 
-def test_result_file_grows_by_a_section(main_job, tmp_path):
+def test_result_file_grows_by_a_section(turns, tmp_path):
     file = tmp_path / "RESULTS.md"
     file.write_text("# Results\n")
-    main_job._append(file, 3, ["a line"])
-    main_job._append(file, 5, ["another"])
+    turns.append(file, "main job", 3, ["a line"])
+    turns.append(file, "main job", 5, ["another"])
     text = file.read_text()
     assert text.startswith("# Results\n\n## 20")
     assert text.index("medians of 3 rounds\n\na line\n") < text.index("medians of 5 rounds\n\nanother\n")
