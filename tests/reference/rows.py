@@ -71,6 +71,7 @@ _EVONORM_B = {"epsilon": 1e-3, "momentum": 0.7}
 _EVONORM_S = {"epsilon": 1e-3, "groups": 3}
 _ACTIVE = {"activation": "relu"}
 _WHITENING = {"group_size": 3, "epsilon": 1e-2, "momentum": 0.7}
+_KERAS_GHOSTS = {"strided": True, "follow": "mean", "unbiased_running_var": False}
 _GROUP_GHOST = {**_BATCH, "examples": 2}
 
 ROWS: list[Row] = [
@@ -136,7 +137,7 @@ ROWS: list[Row] = [
         "ghost_batch",
         "tf_keras/ghost_batch",
         "nc nchw",
-        {"size": 3, "strided": True, "momentum": 0.75, "epsilon": 1e-3},
+        {**_KERAS_GHOSTS, "size": 3, "momentum": 0.75, "epsilon": 1e-3},
     ),
     *_same(
         "batch_renorm",
@@ -188,7 +189,13 @@ ROWS: list[Row] = [
     *_same("derf", "x_transformers/derf", "nc nchw ntc", {}, dtype="float32"),
     *_same("scale_norm", "x_transformers/scale_norm", "nc nchw ntc", NO_EPSILON),
     *_same("simple_norm", "timm/simple_norm", "nc nchw ntc", {"epsilon": 1e-3}),
-    *_same("decorrelated", "chainer/decorrelated", "nc nchw", {**_WHITENING, "epsilon": 1e-3, **_PLAIN}),
+    *_same(
+        "decorrelated",
+        "chainer/decorrelated",
+        "nc nchw",
+        {**_WHITENING, "epsilon": 1e-3, "unbiased_running_matrix": True, **_PLAIN},
+        names={"running_whitening": "running_matrix"},
+    ),
     *_same("agc", "timm/agc", "dense conv vector", {"clipping": 0.1, "epsilon": 0.1}),
     *_same("agc", "optax/agc", "dense", {"clipping": 0.1, "epsilon": 0.1}),
     *_same("affine", "numpy/affine", "nc nchw ntc", {}),
@@ -196,10 +203,16 @@ ROWS: list[Row] = [
     *_same("pixel_norm", "numpy/pixel_norm", "epsilon", {"epsilon": 1e-2}),
     *_same("positional", "numpy/positional", "nchw ntc", {"epsilon": 1e-3, **_PLAIN}),
     *_same("positional", "numpy/positional", "biased", {"epsilon": 1e-3, "unbiased": False, **_PLAIN}),
-    *_same("switchable", "numpy/switchable", "nc nchw ntc", _BATCH),
-    *_same("switchable", "numpy/switchable", "nc_biased nchw_biased", {**_BATCH, "unbiased": False}),
+    *_same("switchable", "numpy/switchable", "nc nchw ntc", {**_BATCH, "unbiased": True}),
+    *_same("switchable", "numpy/switchable", "nc_biased nchw_biased", _BATCH),
     *_same("virtual_batch", "numpy/virtual_batch", "nc_joined nchw_joined", {"epsilon": 1e-3, "reference": 4}),
-    *_same("virtual_batch", "numpy/virtual_batch", "nc_stored nchw_stored", {"epsilon": 1e-3, "reference": 4}),
+    *_same(
+        "virtual_batch",
+        "numpy/virtual_batch",
+        "nc_stored nchw_stored",
+        {"epsilon": 1e-3, "reference": 4, "choose": "once"},
+        values={"captured": 1.0},
+    ),
     *_same("iter_norm", "numpy/iter_norm", "nc nchw", {**_WHITENING, "iterations": 5}),
     *_same("iter_norm", "numpy/iter_norm", "ntc", {**_WHITENING, "iterations": 3}),
     *_same("iter_norm", "numpy/iter_norm", "covariance", {**_WHITENING, "keeps": "covariance"}),
@@ -210,14 +223,20 @@ ROWS: list[Row] = [
     *_same("representative_batch", "numpy/representative_batch", "nchw ntc", _BATCH),
     *_same("ie_batch", "numpy/ie_batch", "nchw ntc", _BATCH),
     *_same("attentive", "numpy/attentive", "nchw", {**_BATCH, "kinds": 4, "deviation_epsilon": 1e-2}),
-    *_same("batch_channel", "numpy/batch_channel", "nc nchw", {**_BATCH, "groups": 3}),
+    *_same(
+        "batch_channel",
+        "numpy/batch_channel",
+        "nc nchw",
+        {**_BATCH, "groups": 3},
+        names={"gamma": "gamma_batch", "beta": "beta_batch", "group_gamma": "gamma", "group_beta": "beta"},
+    ),
     *_same("ibn", "numpy/ibn", "half ntc", _BATCH),
     *_same("ibn", "numpy/ibn", "third", {**_BATCH, "ratio": 0.34}),
     *_same("batch_group", "numpy/batch_group", "nchw", {**_BATCH, "groups": 3}),
-    *_same("batch_group", "numpy/batch_group", "across_maps", {**_BATCH, "groups": 4}),
+    *_same("batch_group", "numpy/batch_group", "across_maps", {**_BATCH, "groups": 4, "across_maps": True}),
     *_same("batch_group", "numpy/batch_group", "nc", {**_BATCH, "groups": 2}),
-    *_same("group_ghost", "numpy/group_ghost", "nc nchw", {**_GROUP_GHOST, "channels": 3, "example_weight": 0.25}),
-    *_same("group_ghost", "numpy/group_ghost", "ghost", {**_GROUP_GHOST, "channels": 1, "example_weight": 0.0}),
+    *_same("group_ghost", "numpy/group_ghost", "nc nchw", {**_GROUP_GHOST, "group_size": 3, "example_weight": 0.25}),
+    *_same("group_ghost", "numpy/group_ghost", "ghost", {**_GROUP_GHOST, "groups": 6, "example_weight": 0.0}),
     *_same("proxy", "numpy/proxy", "layer nc", {"groups": 1, "epsilon": 1e-3, "samples": 32, **_ACTIVE}),
     *_same("proxy", "numpy/proxy", "group", {"groups": 3, "epsilon": 1e-3, "samples": 32, **_ACTIVE}),
     *_same(
@@ -232,6 +251,6 @@ ROWS: list[Row] = [
         "online",
         "numpy/online",
         "nc nchw",
-        {"epsilon": 1e-3, "momentum": 0.9, "backward_momentum": 0.8, "layer_scaling": True},
+        {"epsilon": 1e-3, "momentum": 0.9, "backward_momentum": 0.8},
     ),
 ]

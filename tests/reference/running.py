@@ -75,7 +75,7 @@ class Runner:
 def _block(norm: Norm, row: Row, case: Case) -> Any:
     layout, shape = case.header.layout, case.predict.x.shape
     if layout == "weight":
-        return WeightBlock(norm.weight(**row.parameters, out_channels=shape[0]))
+        return WeightBlock(norm.weight(**row.parameters, out_channels=shape[0]), shape)
     channels = shape[2] if layout == "NTC" else shape[1]
     return NormBlock(norm.layer(**row.parameters, in_channels=channels, layout=layout))
 
