@@ -119,7 +119,7 @@ def test_version_is_that_of_the_package(capsys):
     [
         (["rnu"], "did you mean 'run'?"),
         (["norms", "shwo"], "did you mean 'show'?"),
-        (["frobnicate"], "expected one of run, norms"),
+        (["frobnicate"], "expected one of run, compare"),
         (["run", "--sed", "1", "x.yaml"], "--seed"),
         (["completion", "bsh"], "is not one of 'bash', 'zsh', 'fish'"),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from normlab.report.naming import printable
@@ -54,7 +55,23 @@ _RC = {
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Within it Matplotlib draws in this style, whatever the person's own settings say."""
+    """Within it Matplotlib draws in this style, whatever the person's own settings say; again inside it is free."""
+    if _within.get():
+        yield
+        return
+    token = _within.set(True)
+    try:
+        with _style():
+            yield
+    finally:
+        _within.reset(token)
+
+
+_within: ContextVar[bool] = ContextVar("within figure_style", default=False)
+
+
+@contextmanager
+def _style() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         # that of Python 3.9 uses names which pyparsing has since renamed

@@ -1,0 +1,89 @@
+"""`normlab report`: the comparison of stored runs, written anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from normlab.cli import options, output
+from normlab.cli.help import CONTEXT, WithExamples
+from normlab.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from normlab.study.comparison import Comparison
+
+EXAMPLES = (
+    ("normlab report runs/mnist_bn", "compare all runs in this folder"),
+    ("normlab report runs/mnist_bn/{none,batch}-s*", "compare those of two norms"),
+    ("normlab report runs/studies/mnist_fair-*", "write the report of a study anew"),
+    ("normlab report runs/mnist_bn --baseline batch --json", "another baseline; the result as JSON"),
+)
+
+
+@click.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES)
+@click.argument("runs", nargs=-1, required=True, metavar="RUNS...", type=click.Path())
+@click.option(
+    "--out", metavar="DIR", type=click.Path(), help="Where to write.  [default: report, or the study's folder]"
+)
+@click.option("--baseline", metavar="ARM", help="Arm that the others are compared with.  [default: none, or the first]")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Where arms are compared.")
+@click.option("--threshold", "thresholds", multiple=True, type=float, help="Tell the steps until this accuracy.")
+@click.option("--margin", type=click.FloatRange(0, 1), help="Differences of accuracy below this count as none.")
+@click.option("--level", type=click.FloatRange(0, 1, min_open=True), help="Chance of a false alarm over all arms.")
+@click.option("--allow", multiple=True, metavar="KEY", help="Let runs differ in this key too; the report says so.")
+@options.as_json("the comparison")
+@options.debug
+def report(
+    runs: tuple[str, ...],
+    out: str | None,
+    baseline: str | None,
+    split: str | None,
+    thresholds: tuple[float, ...],
+    margin: float | None,
+    level: float | None,
+    allow: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Compare stored runs, and write the report.
+
+    RUNS are directories of runs, or folders that hold some; an arm is a norm, its runs are its seeds. Or RUNS is the
+    folder of one study. Runs that differ in more than norm and seed are refused, with exit status 5.
+    """
+    asked = {"baseline": baseline, "split": split, "thresholds": thresholds, "margin": margin, "level": level}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value not in (None, ())}
+    comparison, folder = _compared([Path(run) for run in runs], changes, allow)
+    from normlab.report.study import write_report
+
+    files = write_report(comparison, Path(out) if out else folder)
+    if as_json:
+        output.print_json({**comparison.as_dict(), "paths": {what: str(path) for what, path in files.items()}})
+        return ExitStatus.DONE
+    from normlab.cli.comparison_view import show
+
+    show(comparison)
+    shown = [(what, str(files[what])) for what in ("report", "histories")]
+    click.echo("\n".join(["", *output.columns([*shown, ("figures", str(files["curves.svg"].parent))])]))
+    return ExitStatus.DONE
+
+
+def _compared(paths: Sequence[Path], changes: dict[str, Any], allow: tuple[str, ...]) -> tuple[Comparison, Path]:
+    """The comparison, and the folder where it is written by default."""
+    from normlab.study import stored
+    from normlab.study.comparison import compare
+
+    if len(paths) == 1 and (paths[0] / stored.STUDY).exists():
+        from dataclasses import replace
+
+        study = stored.load(paths[0])
+        question = replace(study.question, **changes)
+        return compare(question, study.arms, pairing=study.pairing, warnings=study.warnings), paths[0]
+    from normlab.study.gathering import gathered
+
+    question, arms, told = gathered(paths, allowed=allow, **changes)
+    from normlab.study.pairing import pairing
+
+    return compare(question, arms, pairing=pairing(arms), warnings=told), Path("report")

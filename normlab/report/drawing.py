@@ -1,0 +1,93 @@
+"""A figure as files, and as a part of a page that follows the page's colours."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from normlab.report.naming import printable
+from normlab.report.style import COLOURS, FAINT, GRID, INK, figure_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Dots an inch, so that letters are sharp on paper and on dense screens.
+_DOTS = 180
+#: What stands for each colour in a page: light there, or dark, as the person has chosen.
+_VARIABLES = {
+    INK: "ink",
+    FAINT: "faint",
+    GRID: "grid",
+    "#ffffff": "paper",
+    **{colour: f"series{number}" for number, colour in enumerate(COLOURS[:6])},
+}
+_COLOUR = re.compile("|".join(_VARIABLES), re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>")
+_LEFT_OUT = re.compile(r"<(metadata|title|style)\b.*?</\1>", re.DOTALL)
+_GROUP = re.compile(r'<g id="[A-Za-z0-9_.]*_\d+">')
+_REFERENCE = re.compile(r'(id="|href="#|url\(#)')
+
+
+class Drawing(NamedTuple):
+    """A figure, drawn.
+
+    Attributes:
+        name: What its files are called.
+        about: What it shows, for readers that don't see it.
+        svg: The file, whose letters stay letters.
+        png: The file.
+    """
+
+    name: str
+    about: str
+    svg: bytes
+    png: bytes
+
+    @property
+    def inline(self) -> str:
+        """The figure as an element of a page; its identifiers are its own."""
+        text = self.svg.decode()
+        text = text[text.index("<svg") :]
+        text = _LEFT_OUT.sub("", text)
+        # only within tags, so that a label may hold what looks like a colour or an identifier
+        text = _TAG.sub(lambda tag: _themed(tag.group(), self.name), text)
+        head = f'<svg role="img" aria-label="{_attribute(self.about)}" class="figure" '
+        return head + re.sub(r'^<svg (.*?)width="[^"]*"|height="[^"]*pt" ', r"\1", text, count=2)
+
+
+def draw(figure: Figure, name: str, about: str) -> Drawing:
+    """Draw a figure; the same figure gives the same bytes.
+
+    Args:
+        figure: Made by Matplotlib.
+        name: What its files are to be called: letters, digits, `_`, `-`.
+        about: What it shows, in a sentence.
+    """
+    svg, png = io.BytesIO(), io.BytesIO()
+    about = printable(about)
+    with figure_style():
+        import matplotlib as mpl  # noqa: PLC0415 - costs 0.4 s and is needed for figures only
+
+        with mpl.rc_context({"svg.fonttype": "none"}):
+            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "normlab", "Title": about})
+        about_png = {"Software": "normlab", "Title": about}
+        figure.savefig(png, format="png", dpi=_DOTS, metadata=about_png, pil_kwargs={"compress_level": 4})
+    return Drawing(name, about, svg.getvalue(), png.getvalue())
+
+
+def _themed(tag: str, name: str) -> str:
+    """A tag with the page's colours and letters, and with identifiers that are this figure's only."""
+    tag = _REFERENCE.sub(rf"\g<1>{name}-", _GROUP.sub("<g>", tag))
+    tag = _COLOUR.sub(lambda found: f"var(--{_VARIABLES[_known(found.group())]})", tag)
+    return tag.replace("'DejaVu Sans'", "var(--letters)")
+
+
+def _known(colour: str) -> str:
+    return next(known for known in _VARIABLES if known.lower() == colour.lower())
+
+
+def _attribute(text: str) -> str:
+    from html import escape  # noqa: PLC0415 - next to its use
+
+    return escape(text, quote=True)

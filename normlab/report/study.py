@@ -1,0 +1,93 @@
+"""The report of a study: one page, its figures as files, and all histories as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from normlab.report.arm_curves import curves_figure
+from normlab.report.cost import cost_figure
+from normlab.report.differences import differences_figure
+from normlab.report.drawing import Drawing, draw
+from normlab.report.page import page
+from normlab.report.sensitivity import sensitivity_figure, swept
+from normlab.report.style import figure_style
+from normlab.storage import read_bytes, storage_errors, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from normlab.study.comparison import Comparison
+
+REPORT, HISTORIES, FIGURES, STUDY = "report.html", "histories.csv", "figures", "study.yaml"
+#: Keys that are drawn, of those that were tuned.
+_MOST_SWEPT = 4
+
+
+def write_report(comparison: Comparison, folder: Path, *, commands: Sequence[str] = ()) -> dict[str, Path]:
+    """Write a study's report; the same comparison gives the same bytes.
+
+    Args:
+        comparison: What was found.
+        folder: Where to; it is made if need be.
+        commands: What to type to get this study again, told in the report; and if there is a `study.yaml` in the
+            folder, the report tells it too.
+
+    Returns:
+        The files: `report`, `histories`, and `<figure>.svg`, `<figure>.png` of each figure.
+
+    Raises:
+        StorageError: A file can't be written.
+    """
+    folder = Path(folder)
+    with storage_errors(folder):
+        (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+    drawings = figures(comparison)
+    files: dict[str, Path] = {"report": folder / REPORT, "histories": folder / HISTORIES}
+    for drawing in drawings:
+        for suffix, data in (("svg", drawing.svg), ("png", drawing.png)):
+            files[f"{drawing.name}.{suffix}"] = folder / FIGURES / f"{drawing.name}.{suffix}"
+            write_atomically(files[f"{drawing.name}.{suffix}"], data)
+    write_atomically(files["histories"], histories_csv(comparison).encode("utf-8", "replace"))
+    study = read_bytes(folder / STUDY).decode("utf-8", "replace") if (folder / STUDY).exists() else ""
+    typed = commands or ([f"normlab compare {STUDY}"] if study else [])
+    write_atomically(files["report"], page(comparison, drawings, typed, study))
+    return files
+
+
+def figures(comparison: Comparison) -> list[Drawing]:
+    """All figures of a study, drawn."""
+    with figure_style():
+        return list(_figures(comparison))
+
+
+def _figures(comparison: Comparison) -> Iterator[Drawing]:
+    split, baseline = comparison.question.split, comparison.question.baseline
+    about = f"of each arm on {split}: the mean of its runs, in a band that spans them"
+    yield draw(curves_figure(comparison, "step"), "curves", f"Accuracy against steps {about}")
+    yield draw(curves_figure(comparison, "seconds"), "seconds", f"Accuracy against seconds {about}")
+    yield draw(differences_figure(comparison), "differences", f"Differences of accuracy to {baseline}, with intervals")
+    yield draw(cost_figure(comparison), "cost", "Final accuracy of each arm against milliseconds of a training step")
+    for number, key in enumerate(swept(comparison)[:_MOST_SWEPT]):
+        figure = sensitivity_figure(comparison, key)
+        yield draw(figure, f"sensitivity{number or ''}", f"Accuracy on validation against {key}, of each arm")
+
+
+def histories_csv(comparison: Comparison) -> str:
+    """All histories: a line an evaluation and split; what is missing is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["arm", "seed", "split", "step", "epoch", "examples", "seconds", "accuracy", "loss"])
+    writer.writerows(_lines(comparison))
+    return text.getvalue()
+
+
+def _lines(comparison: Comparison) -> Iterator[tuple[object, ...]]:
+    for row in comparison.rows:
+        for run in row.arm.runs:
+            for one in run:
+                for split in run.splits:
+                    at = (one.step, one.epoch, one.examples, one.seconds)
+                    yield (row.label, run.seed, split, *at, one.accuracy[split], one.loss[split])

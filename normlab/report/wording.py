@@ -1,0 +1,74 @@
+"""Numbers as they are written in tables: as many digits as mean something, the true minus, a dash for none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from normlab.study.measures import Reached
+    from normlab.study.statistics import Estimate
+
+MISSING = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+_SMALLEST_P = 1e-4
+_UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def accuracy(value: float | None) -> str:
+    """Four digits, e.g. `0.9612`."""
+    return MISSING if value is None else f"{value:.4f}"
+
+
+def signed(value: float | None) -> str:
+    """Four digits with a sign, e.g. `+0.0031`."""
+    return MISSING if value is None else f"{value:+.4f}".replace("-", _MINUS)
+
+
+def plus_minus(value: Estimate) -> str:
+    """Half the width of an interval, e.g. `±0.0012`; empty without one."""
+    return "" if value.half is None else f"±{value.half:.4f}"
+
+
+def interval(value: Estimate) -> str:
+    """Both ends with their signs, e.g. `+0.0012 to +0.0050`; empty without them."""
+    return "" if value.low is None else f"{signed(value.low)} to {signed(value.high)}"
+
+
+def p_value(value: float | None) -> str:
+    """Two digits that mean something, e.g. `0.031`."""
+    if value is None:
+        return MISSING
+    return f"<{_SMALLEST_P:.4f}" if value < _SMALLEST_P else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"  # noqa: PLR2004 - digits
+
+
+def share(value: float | None) -> str:
+    """A share of 1, e.g. `0.80`."""
+    return MISSING if value is None else f"{value:.2f}"
+
+
+def steps(reached: Reached) -> str:
+    """The median of the steps, and how many runs reached the threshold if not all: `240`, `never`, `300 (4 of 5)`."""
+    if not reached.count:
+        return "never"
+    some = f" ({reached.count} of {reached.runs})" if reached.count < reached.runs else ""
+    return (f"{reached.steps:,.0f}" if reached.steps is not None else "over half never") + some
+
+
+def seconds(reached: Reached) -> str:
+    """The median of the seconds."""
+    return MISSING if reached.seconds is None else f"{reached.seconds:.1f} s"
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """A count with its thousands: in full where it is short, else `179 k`, `61.6 M`."""
+    if value is None:
+        return MISSING
+    for size, letter in _UNITS:
+        if abs(value) >= max(size, 1e5):
+            return f"{value / size:.3g} {letter}{unit}"
+    return f"{value:,.0f}{' ' + unit if unit else ''}"
+
+
+def decimal(value: float | None, digits: int = 2) -> str:
+    """So many digits behind the point."""
+    return MISSING if value is None else f"{value:.{digits}f}".replace("-", _MINUS)
