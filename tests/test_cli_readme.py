@@ -54,7 +54,7 @@ def test_table_of_commands_is_complete_and_its_options_exist():
     assert [name for name, _ in rows] == list(COMMANDS)
     for name, cell in rows:
         options = {option for parameter in COMMANDS[name].load().params for option in parameter.opts}
-        assert set(re.findall(r"`(--?\w+)", cell)) <= options, name
+        assert set(re.findall(r"`(--?[\w-]+)", cell)) <= options, name
 
 
 def test_spec_shown_is_the_shipped_one():
