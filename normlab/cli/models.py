@@ -10,11 +10,12 @@ import click
 from normlab.cli import options, output
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
+from normlab.cli.listing import known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.catalog import Catalog, Model
+    from normlab.catalog import Model
     from normlab.catalog.signature import Parameter
 
 EXAMPLES = (
@@ -36,7 +37,7 @@ def models(context: click.Context, plugins: tuple[str, ...], no_plugins: bool, a
     A plugin that can't be used is named on standard error, with the reason.
     """
     if context.invoked_subcommand is None:
-        found = list(_catalog(plugins, no_plugins=no_plugins).models.entries.values())
+        found = list(known(plugins, no_plugins=no_plugins).models.entries.values())
         if as_json:
             output.print_json({"models": [_as_dict(model) for model in found]})
         else:
@@ -53,23 +54,12 @@ def show(context: click.Context, name: str, plugins: tuple[str, ...], no_plugins
     """Show paper, parameters and origin of the network NAME."""
     # the same options may stand before `show`
     before = context.parent.params if context.parent else {}
-    found = _catalog((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
+    found = known((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
     model = found.models.get(name)
     if as_json or before["as_json"]:
         output.print_json(_as_dict(model))
     else:
         click.echo("\n".join(_card(model)))
-
-
-def _catalog(files: Sequence[str], *, no_plugins: bool) -> Catalog:
-    from normlab.catalog import catalog
-
-    found = catalog(files, third_party=not no_plugins)
-    found.require_explicit()
-    for record in found.plugins:
-        if record.status not in {"ok", "disabled"}:
-            output.warn(f"plugin {record.name}: {record.reason}")
-    return found
 
 
 def _print_list(found: Sequence[Model]) -> None:

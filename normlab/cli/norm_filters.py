@@ -29,7 +29,7 @@ class Years(NamedTuple):
     last: int
 
 
-class _YearsType(click.ParamType):
+class _YearsType(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic in newer releases only
     name = "years"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Years:
@@ -129,7 +129,10 @@ def depends_on_batch(norm: Norm) -> bool:
 
 def has_state(norm: Norm) -> bool:
     """Whether a method keeps running state, with its default parameters; False if it can't be made with those."""
-    site = {"layer": {"layout": norm.layer.layouts[0]} if norm.layer else {}, "weight": {"out_channels": 4}}
+    site: dict[str, dict[str, Any]] = {
+        "layer": {"layout": norm.layer.layouts[0]} if norm.layer else {},
+        "weight": {"out_channels": 4},
+    }
     for way in ("layer", "weight"):
         factory = getattr(norm, way)
         if factory is not None:

@@ -9,16 +9,17 @@ import click
 from normlab.cli import norm_filters, options, output
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
+from normlab.cli.listing import known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.catalog import Catalog
     from normlab.norm import Norm
 
 EXAMPLES = (
     ("normlab norms", "all methods, built in and from plugins"),
     ("normlab norms show batch", "formula, paper, parameters"),
+    ("normlab norms show group --spec > group.yaml", "a commented spec to begin with"),
     ("normlab norms show my_norm --plugin my_norm.py", "a method of your own"),
     ("normlab norms --depends-on-batch no --layout NC", "those that treat each example of a table on its own"),
     ("normlab norms --cite > norms.bib", "their papers, as BibTeX"),
@@ -53,7 +54,7 @@ def norms(
     if context.invoked_subcommand is not None:
         return
     wanted = norm_filters.Filter(family, way, norm_filters.switched(batch), norm_filters.switched(state), layout, year)
-    found = wanted.of(_catalog(plugins, no_plugins=no_plugins).norms.entries.values())
+    found = wanted.of(known(plugins, no_plugins=no_plugins).norms.entries.values())
     if cite:
         _print_citations(found)
     elif as_json:
@@ -62,40 +63,39 @@ def norms(
         _print_list(found)
 
 
-@norms.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES[1:3])
+@norms.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES[1:4])
 @click.argument("name")
 @click.option("--cite", is_flag=True, help="Print its paper as BibTeX, and nothing else.")
+@click.option("--spec", is_flag=True, help="Print a commented spec that trains with it, and nothing else.")
 @options.plugins
 @options.as_json("the method")
 @options.debug
 @click.pass_context
 def show(
-    context: click.Context, name: str, cite: bool, plugins: tuple[str, ...], no_plugins: bool, as_json: bool
+    context: click.Context,
+    name: str,
+    cite: bool,
+    spec: bool,
+    plugins: tuple[str, ...],
+    no_plugins: bool,
+    as_json: bool,
 ) -> None:
     """Show formula, paper, parameters and origin of the method NAME."""
     from normlab.cli import card
+    from normlab.cli.starter import starter
 
     # the same options may stand before `show`
     before = context.parent.params if context.parent else {}
-    found = _catalog((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
+    found = known((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
     norm = found.norms.get(name)
     if cite or before["cite"]:
         _print_citations([norm])
+    elif spec:
+        click.echo(starter(norm), nl=False)
     elif as_json or before["as_json"]:
         output.print_json(card.as_dict(norm))
     else:
         click.echo("\n".join(card.card(norm)))
-
-
-def _catalog(files: Sequence[str], *, no_plugins: bool) -> Catalog:
-    from normlab.catalog import catalog
-
-    found = catalog(files, third_party=not no_plugins)
-    found.require_explicit()
-    for record in found.plugins:
-        if record.status not in {"ok", "disabled"}:
-            output.warn(f"plugin {record.name}: {record.reason}")
-    return found
 
 
 def _print_list(found: Sequence[Norm]) -> None:
