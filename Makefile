@@ -10,7 +10,7 @@ SPEC ?= configs/mnist_bn.yaml
 # further arguments for what is run, e.g. make run ARGS="--seed 1", make test ARGS="-k bad_input"
 ARGS ?=
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench configs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test   install what the tests need, then run them"
 	@echo "make lint   check style and types"
 	@echo "make bench  compare the speed with TensorFlow, PyTorch and JAX (needs about 4 GB of disk)"
+	@echo "make configs  write configs/norms anew, a commented spec for each method"
 	@echo "make clean  remove all that these made, except runs/"
 
 run: $(VENV)/.installed
@@ -33,6 +34,9 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/main_job.py --build $(ARGS)
 	$(BIN)/python benchmarks/resnet20.py --build $(ARGS)
+
+configs: $(VENV)/.installed
+	$(BIN)/python -m normlab.cli.starter configs/norms
 
 clean:
 	rm -rf $(VENV) .venv-bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
