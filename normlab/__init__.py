@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from normlab.version import __version__
 
 if TYPE_CHECKING:
-    from normlab.api import norm, run
+    from normlab.api import compare, norm, run
     from normlab.catalog.entries import DataSource, Model
     from normlab.catalog.hookspecs import hookimpl
     from normlab.datasets.base import Dataset, Split
@@ -47,6 +47,7 @@ __all__ = [
     "Spec",
     "Split",
     "__version__",
+    "compare",
     "hookimpl",
     "load_spec",
     "norm",
@@ -70,6 +71,7 @@ _HOMES = {
     "Observer": "normlab.observer",
     "Spec": "normlab.spec",
     "Split": "normlab.datasets.base",
+    "compare": "normlab.api",
     "hookimpl": "normlab.catalog.hookspecs",
     "load_spec": "normlab.spec",
     "norm": "normlab.api",

@@ -1,12 +1,15 @@
-"""The Python API in the words of the command line: a run with everything that a run directory holds."""
+"""The Python API in the words of the command line: a run with everything that a run directory holds, a comparison."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from normlab import experiment
 from normlab.catalog import catalog
 from normlab.report.curves import write_accuracy_svg
+from normlab.spec import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from normlab.norm import Norm
     from normlab.observer import Observer
     from normlab.spec import Spec
+    from normlab.study.comparison import Comparison
+    from normlab.study.execution import Watcher
 
 PLOT = "accuracy.svg"
 
@@ -27,6 +32,53 @@ def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: 
     if again or not (history.directory / PLOT).exists():
         write_accuracy_svg(history, history.directory / PLOT)
     return history
+
+
+def compare(
+    study: str | os.PathLike[str] | Mapping[str, Any] | Spec,
+    *,
+    norms: Sequence[Any] | Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    nuisance: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
+    out: str | Path = "runs",
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+    **options: Any,
+) -> Comparison:
+    """Run the arms of a study, or find them stored, and compare them; the study's folder gets the report.
+
+        normlab.compare("configs/mnist_bn.yaml", norms=["none", "batch"], seeds=10)
+
+    Args:
+        study: A study file or a spec file; or what a study file holds, as a mapping; or a spec.
+        norms: What is compared: norms as a spec has them, or a mapping of labels and norms.
+        seeds: How many seeds, or which.
+        nuisance: What is tuned for each arm, as `nuisance` of a study file.
+        settings: Settings of the base spec, `key.key=value`, as `-s` on the command line.
+        out: Where run directories go.
+        jobs: Worker processes; by default one a processor.
+        watcher: Is told what happens.
+        **options: Further keys of a study file: `baseline`, `split`, `thresholds`, `margin`, `level`, `tuning`, ...
+
+    Raises:
+        SpecError: The study is wrong, or no run of its baseline ended.
+        PluginError: A plugin that it needs can't be used.
+        NotComparable: Stored runs differ in more than what is studied.
+        StorageError: Something can't be read or written.
+    """
+    from normlab.study.conduct import conduct  # noqa: PLC0415 - runs alone need no scipy
+    from normlab.study.study_file import design_from, load_study  # noqa: PLC0415 - as above
+
+    given = {"seeds": seeds, "nuisance": nuisance, **options}
+    if norms is not None:
+        given["scientific"] = {"norm": norms}
+    asked = {key: value for key, value in given.items() if value is not None}
+    if isinstance(study, (str, os.PathLike)):
+        design = load_study(study, {key: (value, Place(f"{key}=")) for key, value in asked.items()}, settings)
+    else:
+        design = design_from(study if isinstance(study, Mapping) else {"spec": study.dump()}, asked, settings)
+    return conduct(design, out, jobs, watcher).comparison
 
 
 def norm(name: str, plugins: Sequence[str] = ()) -> Norm:

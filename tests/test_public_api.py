@@ -12,8 +12,8 @@ import normlab
 #: The words of the command line and of plugins. A name may come; one that goes breaks somebody's program.
 PROMISED = {
     "DataSource", "Dataset", "History", "Model", "Norm", "NormGradient", "NormInitialize", "NormLayer", "NormProject",
-    "NormResidual", "NormWeight", "NormlabError", "Observer", "Spec", "Split", "__version__", "hookimpl", "load_spec",
-    "norm", "run",
+    "NormResidual", "NormWeight", "NormlabError", "Observer", "Spec", "Split", "__version__", "compare", "hookimpl",
+    "load_spec", "norm", "run",
 }  # fmt: skip
 
 

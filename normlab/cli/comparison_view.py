@@ -76,7 +76,7 @@ def bar(row: Row, comparison: Comparison, marks: tuple[str, str, str] = _PLAIN) 
     places = {
         name: round(place / 100 * (_BAR - 1))
         for name, place in strips(row, comparison).items()
-        if isinstance(place, float)
+        if isinstance(place, (int, float))
     }
     mean, line, baseline = marks
     cells = [" "] * _BAR

@@ -36,13 +36,8 @@ def columns(
         import shutil
 
         table = _wrapped(table, shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1))
-    lines = [
-        "  ".join(
-            cell.rjust(width) if index in right else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in table
-    ]
+    template = "  ".join(f"{{:{'>' if index in right else '<'}{width or ''}}}" for index, width in enumerate(widths))
+    lines = [template.format(*row).rstrip() for row in table]
     if header and lines:
         lines[0] = click.style(lines[0], bold=True)
     return lines

@@ -47,11 +47,11 @@ def _branches(schema: Schema, here: Schema) -> Iterator[Schema]:
     """Follow references and go through alternatives."""
     if "$ref" in here:
         here = schema["$defs"][here["$ref"].rsplit("/", 1)[-1]]
-    if "anyOf" in here:
-        for branch in here["anyOf"]:
-            yield from _branches(schema, branch)
-    else:
+    alternatives = here.get("anyOf", here.get("oneOf"))
+    if alternatives is None:
         yield here
+    for branch in alternatives or ():
+        yield from _branches(schema, branch)
 
 
 def _below(branch: Schema, step: str | int) -> Iterator[Schema]:

@@ -70,6 +70,30 @@ def parse_spec(
     return _checked(_Reading().text(text, source, Path()), name_of(source), overrides, seed, device)
 
 
+def spec_in_block(
+    block: Node,
+    name: str,
+    folder: Path,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    device: str | None = None,
+) -> Spec:
+    """Read a spec that stands as a block in a file of something else.
+
+    Args:
+        block: The block, a mapping.
+        name: The spec's name, if it says none.
+        folder: Files that it names are relative to this one.
+        overrides: As for `load_spec`.
+        seed: As for `load_spec`.
+        device: As for `load_spec`.
+
+    Raises:
+        SpecError: As `load_spec`.
+    """
+    return _checked(_Reading().block(block, folder), name, overrides, seed, device)
+
+
 def _checked(document: Document, name: str, overrides: Sequence[str], seed: int | None, device: str | None) -> Spec:
     document, lines = _overridden(document, overrides)
     for option, value in (("seed", seed), ("device", device)):
@@ -116,14 +140,15 @@ class _Reading:
         return self.text(text, str(path), path.parent, (*chain, resolved))
 
     def text(self, text: str, source: str, folder: Path, chain: tuple[Path, ...] = ()) -> Document:
-        """Read a text and what it extends; its own settings win, then the later of several files."""
-        document = Document.parse(text, source, max_nodes=self._nodes)
-        self._nodes -= document.root.size
-        layers = [
-            self.file(folder / name, name, f"{place}: extends: ", chain) for place, name in _extended(document.root)
-        ]
-        own = {key: entry for key, entry in document.root.entries.items() if key != "extends"}
-        layers.append(_with_absolute_plugins(Document(Node(own, document.root.place)), folder))
+        """Read a text and what it extends."""
+        return self.block(Document.parse(text, source, max_nodes=self._nodes).root, folder, chain)
+
+    def block(self, root: Node, folder: Path, chain: tuple[Path, ...] = ()) -> Document:
+        """Read what a block of settings extends; its own settings win, then the later of several files."""
+        self._nodes -= root.size
+        layers = [self.file(folder / name, name, f"{place}: extends: ", chain) for place, name in _extended(root)]
+        own = {key: entry for key, entry in root.entries.items() if key != "extends"}
+        layers.append(_with_absolute_plugins(Document(Node(own, root.place)), folder))
         merged = layers[0]
         for layer in layers[1:]:
             merged = merged.merged(layer)

@@ -1,0 +1,151 @@
+"""A study from its design to its report."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+from normlab.errors import ExitStatus, NormlabError, SpecError
+from normlab.parts import resolve
+from normlab.spec.words import listed
+from normlab.study import stored
+from normlab.study.execution import Execution, Outcome, Watcher
+from normlab.study.finding import known
+from normlab.study.gate import gate
+from normlab.study.pairing import pairing
+from normlab.study.pool import thread_budget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from normlab.study.arms import Arm
+    from normlab.study.comparison import Comparison
+    from normlab.study.design import Design
+
+
+class Conducted(NamedTuple):
+    """What came of a study.
+
+    Attributes:
+        comparison: Its arms side by side.
+        study: What is stored of it.
+        files: Its report's files, by what they are.
+        failures: How many runs failed.
+    """
+
+    comparison: Comparison
+    study: stored.Study
+    files: dict[str, Path]
+    failures: int
+
+
+def conduct(
+    design: Design,
+    out: str | Path = "runs",
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+    *,
+    fail_fast: bool = False,
+    report: bool = True,
+) -> Conducted:
+    """Run what is missing of a study, compare its arms, store it and write its report.
+
+    Args:
+        design: The study.
+        out: Where run directories go; the study's own folder is below.
+        jobs: Worker processes; by default one a processor.
+        watcher: Is told what happens.
+        fail_fast: Begin no further run once one has failed.
+        report: False to write no report.
+
+    Raises:
+        SpecError: A part is unknown or a parameter unfit.
+        PluginError: A plugin that the base spec needs can't be used.
+        NormlabError: No run of the baseline ended; its exit status is that of a study of which some runs failed.
+        NotComparable: Stored runs differ in more than what is studied.
+        StorageError: Something can't be read or written.
+        KeyboardInterrupt: It was stopped; what is done is stored.
+    """
+    check(design)
+    outcome = Execution(design, out, watcher or Watcher(), fail_fast=fail_fast).run(*thread_budget(jobs))
+    question = design.question
+    runs = [run for arm in outcome.arms for run in arm.runs]
+    by_leave = gate(runs, (*question.scientific, *question.nuisance), question.allowed) if runs else []
+    warnings = (*_design_warnings(design), *outcome.warnings, *_missing(outcome.arms), *by_leave)
+    folder = stored.folder_of(design, out)
+    study = stored.Study(question, outcome.arms, pairing(outcome.arms), warnings, folder)
+    stored.save(study, design)
+    if outcome.failures and not any(arm.runs for arm in outcome.arms if arm.label == question.baseline):
+        raise _without_baseline(outcome)
+    comparison = compared(study)
+    return Conducted(comparison, study, _report(comparison, folder) if report else {}, outcome.failures)
+
+
+def _without_baseline(outcome: Outcome) -> NormlabError:
+    runs = "1 run" if outcome.failures == 1 else f"{outcome.failures} runs"
+    error = NormlabError(f"{runs} failed, and no run of the baseline ended, so there is nothing to compare with")
+    error.status = ExitStatus.SOME_FAILED
+    return error
+
+
+def compared(study: stored.Study) -> Comparison:
+    """The arms of a study side by side.
+
+    Raises:
+        SpecError: No run ended, or none of the baseline.
+    """
+    from normlab.study.comparison import compare  # noqa: PLC0415 - scipy, which running a study does not need
+
+    arms = [arm for arm in study.arms if arm.runs]
+    if study.question.baseline not in {arm.label for arm in arms}:
+        raise SpecError(f"{study.question.name}: no run of {study.question.baseline} ended, so there is no baseline")
+    return compare(study.question, arms, pairing=study.pairing, warnings=study.warnings)
+
+
+def check(design: Design) -> None:
+    """Look up all parts of all arms, before anything is trained.
+
+    Raises:
+        SpecError: A part is unknown or a parameter unfit; one line each, with its place.
+        PluginError: A plugin that the base spec needs can't be used.
+    """
+    found = known(design.base.plugins)
+    lines: dict[str, None] = {}
+    for arm in design.arms:
+        for point in design.points or [{}]:
+            try:
+                resolve(design.final_spec(arm, point, 0), found)
+            except SpecError as error:  # noqa: PERF203 - every mistake is to be told
+                lines.update(dict.fromkeys(str(error).splitlines()))
+    if lines:
+        raise SpecError("\n".join(lines))
+
+
+def _design_warnings(design: Design) -> list[str]:
+    """What a design can't tell, however it ends."""
+    keys = {key for arm in design.arms for key in arm.settings}
+    everywhere = [key for key in sorted(keys) if all(key in arm.settings for arm in design.arms)]
+    if len(keys) > 1 and not design.question.nuisance and len(design.arms) <= len(everywhere):
+        return [f"arms differ in {listed(sorted(keys), 'and')} at once: no difference can be laid to one of them"]
+    return []
+
+
+def _missing(arms: tuple[Arm, ...]) -> list[str]:
+    lines = []
+    for arm in arms:
+        if arm.failures:
+            seeds = ", ".join(map(str, arm.failures))
+            lines.append(f"{arm.label}: no run of seed {seeds}: {_first_line(next(iter(arm.failures.values())))}")
+        elif not arm.runs:
+            lines.append(f"{arm.label}: no final run, so it is left out")
+    return lines
+
+
+def _first_line(message: str) -> str:
+    return message.splitlines()[0] if message else ""
+
+
+def _report(comparison: Comparison, folder: Path) -> dict[str, Path]:
+    from normlab.report.study import write_report  # noqa: PLC0415 - matplotlib
+
+    return write_report(comparison, folder, commands=[shlex.join(["normlab", "compare", str(folder / stored.FILE)])])
