@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Host(HybridBlock):
             for name, declared in method.declared.items():
                 parameter = self.params.get(
                     name,
-                    shape=declared.shape(channels) if channels else (0,),
+                    shape=declared.shape(channels) if channels else None,
                     init=declared_initializer(declared.initializer),
                     grad_req="write" if declared.trainable else "null",
                     differentiable=declared.trainable,
@@ -104,9 +105,15 @@ class NormBlock(Host):
 
 
 class WeightBlock(Host):
-    """A method on one weight, `(out, ...)` to the same shape."""
+    """A method on one weight, `(out, ...)` to the same shape.
 
-    def __init__(self, method: NormWeight) -> None:
+    Args:
+        method: The method.
+        shape: The weight's shape, for methods that keep something for each weight of a unit.
+    """
+
+    def __init__(self, method: NormWeight, shape: tuple[int, ...] = ()) -> None:
+        method.unit_size = prod(shape[1:]) if shape else 0
         super().__init__(method, method.out_channels)
 
     def hybrid_forward(self, F: Any, weight: Any, **parameters: Any) -> Any:

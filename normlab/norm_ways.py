@@ -16,7 +16,12 @@ class NormWeight(Parameterized):
 
     Args:
         out_channels: Number of output units or channels, the weight's first axis.
+
+    Attributes:
+        unit_size: Number of weights of each unit, the product of the other axes; known before shapes are asked for.
     """
+
+    unit_size = 0
 
     def __init__(self, *, out_channels: int = 0) -> None:
         super().__init__()

@@ -109,7 +109,9 @@ def trained(task, norm):
     def mean_loss(F, images, labels):
         return F.mean(parts.loss.made().each(F, network.block(images), labels))
 
-    loss = Graph(mean_loss, network.parameters.values(), training=True, freeze_state=True)
+    loss = Graph(
+        mean_loss, network.parameters.values(), training=True, hybridize=network.hybridizable, freeze_state=True
+    )
     first = float(loss(images, labels)[0].asscalar())
     trainer.steps(0, task.steps, lambda _: None)
     last = float(loss(images, labels)[0].asscalar())

@@ -134,7 +134,7 @@ def _layer(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:
 
 
 def _weight(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:
-    block = WeightBlock(factory(**own, out_channels=arrays.channels))
+    block = WeightBlock(factory(**own, out_channels=arrays.channels), arrays.weight.shape)
     made = _hosted(block, [arrays.weight], arrays.weight_cotangent)
     parameters = block.collect_params()
     for name, value in block.method.start(arrays.weight.asnumpy()).items():

@@ -52,7 +52,8 @@ class Pass(NamedTuple):
 
 def usual_activation(norm: Norm) -> str:
     """The activation of a site at which a method shows all that it does."""
-    return "relu" if norm.layer is not None and norm.layer.replaces_activation else "identity"
+    is_active = norm.layer is not None and (norm.layer.replaces_activation or norm.layer.needs_activation)
+    return "relu" if is_active else "identity"
 
 
 class Specimen:
@@ -81,8 +82,9 @@ class Specimen:
         if place.way == "layer":
             self._site.setdefault("activation", usual_activation(norm))
         self.method = made(norm, place, **self._site)
-        self.block = _BLOCKS[place.way](self.method)
         self.batch = max(_BATCH, 2 * self.method.minimum_batch)
+        shape = (self._shape(self.batch, None),) if place.way == "weight" else ()
+        self.block = _BLOCKS[place.way](self.method, *shape)
         self._contexts = [mx.cpu(index) for index in range(devices)]
         self._parameters = list(self.block.collect_params().values())
         self._graphs: dict[tuple[Any, ...], Any] = {}

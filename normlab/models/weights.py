@@ -37,7 +37,7 @@ class WeightedLayer(HybridBlock):
         for index, (norm, parameters) in enumerate(chosen):
             assert norm.weight is not None  # noqa: S101 - only such norms are passed
             method = norm.weight(**accepted(norm.weight, parameters), out_channels=layer.weight.shape[0])
-            host = WeightBlock(method)
+            host = WeightBlock(method, layer.weight.shape)
             self.register_child(host, f"norm{index}" if index else "norm")
             self._hosts.append(host)
 

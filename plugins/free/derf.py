@@ -3,10 +3,20 @@
     y = gamma f(alpha x + s) + beta, with f = erf
 
 alpha and s are one number each for the whole layer. Prediction is the same as training; there is no state. The paper
-found erf by comparing odd, bounded, increasing functions; `function` offers some that it compares with.
+found erf by comparing functions that are odd, bounded and increasing; `function` offers those of the authors' code, by
+their names there, with u = alpha x + s:
 
-Conventions: the paper starts alpha at 0.5 and s at 0. Of the functions, tanh, arctan (times 2 / pi, so that it ends at
-1), isru (u / sqrt(1 + u^2)) and clip (to [-1, 1]) are here.
+    tanh         tanh(u)                     isru          u / sqrt(1 + u^2)
+    arctan       (2 / pi) arctan(u)          relsign       u / (1 + sqrt(1 + u^2))
+    satursin     sin(u in -pi/2 .. pi/2)     smoothsign    u / (1 + |u|)
+    expsign      sgn(u) (1 - exp(-|u|))      cubsign       u^3 / (1 + |u|^3)
+    exproot      sgn(u) (1 - exp(-|u|^1/2))  saturlog      sgn(u) l / (1 + l), l = log(1 + |u|)
+
+and, each cut off at -1 and 1, linear_clip u, power23_clip sgn(u) |u|^(2/3), logsign_clip sgn(u) log(1 + |u|) and
+logquad_clip sgn(u) log(1 + u^2). (Their smoothsign_clip cuts off nothing: it is smoothsign.)
+
+Conventions: the paper starts alpha at 0.5 and s at 0. Where a derivative is infinite, of exproot and power23_clip at
+u = 0, none is passed on.
 """
 
 from __future__ import annotations
@@ -22,14 +32,38 @@ from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-_FUNCTIONS = {
+#: Added to |u| where it has a root, whose derivative at 0 has to stay finite.
+_TINY = 1e-30
+
+
+def _sized(F: Any, u: Any, size: Any) -> Any:
+    """What has the sign of u and a given size."""
+    return F.sign(u) * size
+
+
+def _saturlog(F: Any, u: Any) -> Any:
+    logarithm = F.log(1 + F.abs(u))
+    return _sized(F, u, logarithm / (1 + logarithm))
+
+
+_FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "erf": lambda F, u: F.erf(u),
     "tanh": lambda F, u: F.Activation(u, act_type="tanh"),
     "arctan": lambda F, u: F.arctan(u) * (2 / math.pi),
     "isru": lambda F, u: u * F.rsqrt(1 + F.square(u)),
-    "clip": lambda F, u: F.clip(u, -1, 1),
+    "satursin": lambda F, u: F.sin(F.clip(u, -math.pi / 2, math.pi / 2)),
+    "relsign": lambda F, u: u / (1 + F.sqrt(1 + F.square(u))),
+    "smoothsign": lambda F, u: u / (1 + F.abs(u)),
+    "expsign": lambda F, u: _sized(F, u, 1 - F.exp(-F.abs(u))),
+    "exproot": lambda F, u: _sized(F, u, 1 - F.exp(-F.sqrt(F.abs(u) + _TINY))),
+    "cubsign": lambda F, u: u**3 / (1 + F.abs(u) ** 3),
+    "saturlog": _saturlog,
+    "linear_clip": lambda F, u: F.clip(u, -1, 1),
+    "power23_clip": lambda F, u: F.clip(_sized(F, u, (F.abs(u) + _TINY) ** (2 / 3)), -1, 1),
+    "logsign_clip": lambda F, u: F.clip(_sized(F, u, F.log(1 + F.abs(u))), -1, 1),
+    "logquad_clip": lambda F, u: F.clip(_sized(F, u, F.log(1 + F.square(u))), -1, 1),
 }
 
 
@@ -49,7 +83,23 @@ class DynamicErf(NormLayer):
 
     def __init__(
         self,
-        function: Literal["erf", "tanh", "arctan", "isru", "clip"] = "erf",
+        function: Literal[
+            "erf",
+            "tanh",
+            "arctan",
+            "isru",
+            "satursin",
+            "relsign",
+            "smoothsign",
+            "expsign",
+            "exproot",
+            "cubsign",
+            "saturlog",
+            "linear_clip",
+            "power23_clip",
+            "logsign_clip",
+            "logquad_clip",
+        ] = "erf",
         alpha: PositiveFloat = 0.5,
         shift: float = 0.0,
         scale: bool = True,
