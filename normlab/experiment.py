@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from normlab.catalog import catalog
 from normlab.environment import environment
-from normlab.errors import DataError, SpecError
-from normlab.history import HISTORY, Header, History, HistoryWriter, Record, Result
+from normlab.errors import DataError, ExitStatus, Interrupted, SpecError
+from normlab.history import HISTORY, RESULT, Header, History, Result
 from normlab.observer import Observer, Plan
 from normlab.parts import Parts, resolve
-from normlab.run_directory import RunDirectory
+from normlab.resuming import made_with, resumable, take_up
+from normlab.run_directory import CHECKPOINT, RunDirectory
+from normlab.stopping import Stop, Stopped, stoppable
 from normlab.storage import write_atomically, write_json
 
 if TYPE_CHECKING:
@@ -22,22 +27,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from normlab.datasets.base import Dataset
+    from normlab.history import Status
     from normlab.models.network import Network
     from normlab.spec import Spec
     from normlab.training.batches import Batches
     from normlab.training.evaluation import Evaluator
-    from normlab.training.loop import Clock, Trainer
+    from normlab.training.loop import Trainer
+    from normlab.training.session import Session
 
 __all__ = ["Observer", "Plan", "run"]
 
 
 def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: Observer | None = None) -> History:
-    """Train what a spec says, and store the run.
+    """Train what a spec says, and store the run; one that was stopped goes on from its newest checkpoint.
 
     Args:
         spec: The experiment.
         out: Where run directories go.
-        again: Train even if this very run is stored already.
+        again: Train from the start, even if this very run is stored already, wholly or in part.
         observer: Is told what happens.
 
     Returns:
@@ -47,7 +54,9 @@ def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: 
         SpecError: A part is unknown, a parameter unfit, a device absent.
         PluginError: A plugin that the spec needs can't be used.
         DataError: The data are absent or damaged.
-        StorageError: The run directory can't be written.
+        StorageError: The run directory can't be written, or another process trains this run.
+        CheckpointError: The run's checkpoint is of another network or optimizer.
+        Interrupted: Ctrl-C or SIGTERM stopped it; what was reached is stored.
     """
     watcher = observer or Observer()
     known = catalog(spec.plugins)
@@ -67,7 +76,7 @@ def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: 
     if stored is not None:
         watcher.reused(stored)
         return stored
-    return _Run(parts, dataset, devices, folder, watcher).history()
+    return _Run(parts, dataset, devices, folder, watcher, again).history()
 
 
 @dataclass
@@ -79,20 +88,24 @@ class _Run:
     devices: list[Any]
     folder: RunDirectory
     watcher: Observer
+    again: bool
     started: float = field(default_factory=time.perf_counter)
-    diverged: tuple[int, str] | None = None
 
     def history(self) -> History:
         """Build, train, store."""
-        network, trainer, evaluator, batches = self._build()
-        for note in network.notes:
+        built = self._build()
+        for note in built[0].notes:
             self.watcher.warned(note)
-        self._open()
-        with HistoryWriter(self.folder.path / HISTORY, self._header()) as writer:
-            clock = self._train(network, trainer, evaluator, batches, writer)
-            records = tuple(writer.records)
-        history = History(self._header(), records, directory=self.folder.path)
-        return self._store(history, network, trainer, clock)
+        with self.folder.claimed() as is_alone:
+            if not is_alone:
+                self.watcher.warned(f"{self.folder.path}: no locks here: see that no other process trains this run")
+            # another process may have ended it meanwhile
+            stored = None if self.again else self.folder.stored()
+            if stored is not None:
+                self.watcher.reused(stored)
+                return stored
+            with stoppable() as stop, self._session(stop, *built) as session:
+                return self._trained(session)
 
     @property
     def steps(self) -> int:
@@ -133,77 +146,104 @@ class _Run:
         spec = self.parts.spec
         return Header(spec.name, self.parts.label, spec.seed, spec.evaluation.splits, self.folder.identity)
 
-    def _open(self) -> None:
-        spec, path = self.parts.spec, self.folder.path
+    @contextmanager
+    def _session(
+        self, stop: Stop, network: Network, trainer: Trainer, evaluator: Evaluator, batches: Batches
+    ) -> Iterator[Session]:
+        """Open the run directory, and take up what is in it."""
+        from normlab.training.generations import Generations  # noqa: PLC0415 - loads numpy
+        from normlab.training.session import Session  # noqa: PLC0415 - needs MXNet, which specs are checked without
+
+        spec, path, watcher = self.parts.spec, self.folder.path, self.watcher
         devices = tuple(str(device) for device in self.devices)
-        self.folder.prepare()
-        write_atomically(path / "spec.yaml", spec.to_yaml())
         entries = [self.parts.dataset, self.parts.model, *self.parts.norms]
-        write_json(path / "environment.json", environment(devices, [chosen.entry.source for chosen in entries]))
-        self.watcher.started(Plan(spec.name, self.parts.label, spec.seed, devices, path, 0, self.steps))
-
-    def _train(
-        self, network: Network, trainer: Trainer, evaluator: Evaluator, batches: Batches, writer: HistoryWriter
-    ) -> Clock:
-        from normlab.training.loop import train  # noqa: PLC0415 - needs MXNet, which specs are checked without
-
-        spec = self.parts.spec
-
-        def evaluate(step: int) -> bool:
-            scores = {split: evaluator(split) for split in spec.evaluation.splits}
-            bad = network.first_not_finite()
-            if bad is not None or any(not score.is_finite for score in scores.values()):
-                self.diverged = (step, bad or "loss")
-            seen = step * batches.batch_size
-            record = Record(
-                step,
-                seen / batches.examples,
-                seen,
-                time.perf_counter() - self.started,
-                # a network of NaN would be scored as one that always says class 0
-                {split: None if self.diverged else score.accuracy for split, score in scores.items()},
-                {split: None if self.diverged else score.loss for split, score in scores.items()},
+        surroundings = environment(devices, [chosen.entry.source for chosen in entries])
+        self.folder.prepare()
+        generations = Generations(path / CHECKPOINT)
+        if self.again:
+            generations.clear()
+        checkpoint = resumable(generations, self.folder.identity, surroundings, watcher.warned)
+        write_atomically(path / "spec.yaml", spec.to_yaml())
+        write_json(path / "environment.json", surroundings)
+        header = Header(spec.name, self.parts.label, spec.seed, spec.evaluation.splits, self.folder.identity)
+        with take_up(path / HISTORY, header, checkpoint, watcher.warned) as writer:
+            session = Session(
+                spec=spec,
+                steps=self.steps,
+                network=network,
+                trainer=trainer,
+                evaluator=evaluator,
+                batches=batches,
+                writer=writer,
+                generations=generations,
+                watcher=watcher,
+                made_with=made_with(surroundings),
+                started=self.started,
+                stop=stop,
             )
-            writer.append(record)
-            self.watcher.evaluated(record)
-            return self.diverged is None
+            if checkpoint is not None:
+                session.resume(checkpoint)
+            watcher.started(Plan(spec.name, self.parts.label, spec.seed, devices, path, session.step, self.steps))
+            yield session
 
-        return train(
-            trainer,
-            first_step=0,
-            steps=self.steps,
-            every=spec.evaluation.every,
-            evaluate=evaluate,
-            stepped=self.watcher.stepped,
-        )
-
-    def _store(self, history: History, network: Network, trainer: Trainer, clock: Clock) -> History:
-        from normlab.training import checkpoint  # noqa: PLC0415 - needs MXNet, which specs are checked without
-
-        steps = history.steps[-1]
-        checkpoint.save(self.folder.path / "checkpoint", network, steps)
-        result = Result(
-            status="diverged" if self.diverged else "completed",
-            steps=steps,
-            seconds=time.perf_counter() - self.started,
-            training_seconds=clock.training,
-            evaluation_seconds=clock.evaluation,
-            final=history.final(),
-            best=history.best(),
-            parameters_digest=network.digest(),
-            digests={
-                "data": self.dataset.digest,
-                "initialization": network.initialization_digest,
-                **trainer.digests(steps),
-            },
-            message=_diverged_message(*self.diverged) if self.diverged else None,
-            diverged_step=self.diverged[0] if self.diverged else None,
-            diverged_layer=self.diverged[1] if self.diverged else None,
-        )
-        result.save(self.folder.path / "result.json")
+    def _trained(self, session: Session) -> History:
+        try:
+            session.train()
+        except Stopped:
+            self._told(session, "interrupted").save(self.folder.path / RESULT)
+            raise _interrupted(session) from None
+        session.save(keep=1)
+        self._result(session).save(self.folder.path / RESULT)
         done = History.load(self.folder.path)
         self.watcher.finished(done)
         return done
+
+    def _told(self, session: Session, status: Status) -> Result:
+        """A result with what is known without looking at the network, which may be busy with an evaluation."""
+        history = History(session.writer.header, tuple(session.writer.records))
+        return Result(
+            status=status,
+            steps=session.step,
+            seconds=session.seconds,
+            training_seconds=session.stopwatch.spent("training"),
+            evaluation_seconds=session.stopwatch.spent("evaluation"),
+            final=history.final(),
+            best=history.best(),
+            digests={"data": self.dataset.digest, "initialization": session.network.initialization_digest},
+        )
+
+    def _result(self, session: Session) -> Result:
+        step, layer = session.diverged or (None, None)
+        told = self._told(session, "completed" if session.diverged is None else "diverged")
+        return replace(
+            told,
+            parameters_digest=session.network.digest(),
+            digests={**told.digests, **session.trainer.digests(session.step)},
+            message=_diverged_message(*session.diverged) if session.diverged else None,
+            diverged_step=step,
+            diverged_layer=layer,
+            network={**_counted(session.network, self.dataset), "peak_memory": _peak_memory()},
+        )
+
+
+def _counted(network: Network, dataset: Dataset) -> dict[str, int]:
+    from normlab.models.audit import audit  # noqa: PLC0415 - needs MXNet, which specs are checked without
+    from normlab.norm_state import Trace, tracing  # noqa: PLC0415 - likewise
+
+    with tracing(Trace(training=False)):  # with one example, a norm has no statistics to train by
+        return audit(network, dataset.shape)
+
+
+def _peak_memory() -> int:
+    """Bytes that the process held at most."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _interrupted(session: Session) -> Interrupted:
+    error = Interrupted(f"interrupted after step {session.step} of {session.steps}; it is stored, nothing is lost")
+    error.status = ExitStatus.TERMINATED if session.stop.number == signal.SIGTERM else ExitStatus.INTERRUPTED
+    return error
 
 
 def _diverged_message(step: int, where: str) -> str:

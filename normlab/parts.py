@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -77,8 +78,18 @@ class Parts:
             device: Kind and number of devices.
         """
         settings = {key: value for key, value in self.spec.dump().items() if key not in _NOT_IDENTITY}
-        settings.update(device=device, threads=threads())
+        settings["training"].pop("checkpoint_every", None)  # when a run is stored changes nothing in it
+        settings.update(device=device, threads=threads(), code=self._code())
         return sha256(json.dumps(settings, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+    def _code(self) -> dict[str, str]:
+        """What wrote each part: the version of a distribution, or the contents of a file that is being worked on."""
+        entries = [chosen.entry for chosen in (self.dataset, self.model, *self.norms)]
+        return {entry.name: entry.source.version or _contents(entry.source.file) for entry in entries}
+
+
+def _contents(file: str) -> str:
+    return sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def resolve(spec: Spec, catalog: Catalog) -> Parts:

@@ -31,6 +31,7 @@ _RESULT_TYPES: Mapping[str, tuple[type, ...]] = {
     "message": (str, type(None)),
     "diverged_step": (int, type(None)),
     "diverged_layer": (str, type(None)),
+    "network": (dict,),
 }
 
 
@@ -51,6 +52,7 @@ class Result:
         message: for a person, why the run did not complete.
         diverged_step: the first step known to be bad.
         diverged_layer: the first layer known to be bad.
+        network: what the network costs, in numbers: counts of parameters and operations, `peak_memory` in bytes.
     """
 
     status: Status
@@ -65,6 +67,7 @@ class Result:
     message: str | None = None
     diverged_step: int | None = None
     diverged_layer: str | None = None
+    network: Mapping[str, float | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuses a status that does not exist.
@@ -93,6 +96,7 @@ class Result:
             ValueError: a field is absent, unknown or ill-typed, or the format newer; says which.
         """
         check_version(data)
+        data = {"network": {}, **data}  # the first results had none
         check_types(data, {"version": (int,), **_RESULT_TYPES})
         return cls(**{name: data[name] for name in _RESULT_TYPES})
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from normlab.history import RESULT, History
-from normlab.storage import claim_directory, inside, safe_name, storage_errors
+from normlab.history import RESULT, History, Result
+from normlab.locking import locked
+from normlab.storage import claim_directory, inside, remove_leftovers, safe_name, storage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHECKPOINT = "checkpoint"
+"""Name of the folder of a run's checkpoints."""
 
 #: Digits of the identity in a directory's name.
 _DIGITS = 10
@@ -41,18 +49,29 @@ class RunDirectory:
         """
         if not (self.path / RESULT).exists():
             return None
-        history = History.load(self.path)
-        return history if history.result is not None and history.result.is_last else None
+        # a run that goes on takes its history from its checkpoint
+        return History.load(self.path) if Result.load(self.path / RESULT).is_last else None
 
-    def prepare(self) -> None:
-        """Make the directory, and take the result of an earlier attempt out of it.
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[bool]:
+        """Make the directory and hold its lock; gives False where the file system has no locks.
 
         Raises:
-            StorageError: It can't be made or written.
+            StorageError: Another process has the lock, which the message names; or the directory can't be written.
         """
         inside(self._out, self.path)
         if not self.path.is_dir():
             with contextlib.suppress(FileExistsError):
                 claim_directory(self._out, *self._names)
+        with locked(self.path) as able:
+            yield able
+
+    def prepare(self) -> None:
+        """Take the result of an earlier attempt out of the directory, and what a killed process left unfinished.
+
+        Raises:
+            StorageError: It can't be written.
+        """
         with storage_errors(self.path):
             (self.path / RESULT).unlink(missing_ok=True)
+        remove_leftovers(self.path)

@@ -88,6 +88,44 @@ def write_atomically(path: PathLike, data: bytes | str) -> None:
         sync_directory(path.parent)
 
 
+def write_folder(folder: PathLike, files: Mapping[str, bytes]) -> None:
+    """Makes a new folder of files, built aside and synced before it takes its name: it is there wholly or not at all.
+
+    Args:
+        folder: the folder, which must not exist; what is above it must.
+        files: contents by name.
+
+    Raises:
+        StorageError: it is not made; nothing is left of it.
+    """
+    folder = Path(folder)
+    temporary = folder.parent / temporary_name()
+    with storage_errors(folder):
+        try:
+            temporary.mkdir()
+            for name, content in files.items():
+                _write_new(temporary / name, content)
+            sync_directory(temporary)
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_directory(folder.parent)
+
+
+def remove_folder(folder: PathLike) -> None:
+    """Removes a folder with all in it; its name goes first, so that it is never seen half removed.
+
+    Raises:
+        StorageError: it can't be removed.
+    """
+    folder = Path(folder)
+    temporary = folder.parent / temporary_name()
+    with storage_errors(folder, "remove this folder"):
+        folder.rename(temporary)
+        shutil.rmtree(temporary)
+
+
 def write_json(path: PathLike, content: object) -> None:
     """Writes strict JSON atomically: indented by 2, keys in the order given, a newline at the end.
 

@@ -289,8 +289,10 @@ def test_interrupted_run_ends_soon_and_says_how_to_go_on(folder, number, status)
             run.kill()
     assert run.returncode == status
     assert err.splitlines()[-1] == "to go on: normlab run tiny.yaml -s training.steps=1000000"
+    assert re.match(r"interrupted after step \d+ of 1000000", err)
     assert "Traceback" not in err
-    assert not list(folder.glob("runs/**/result.json"))
+    (result,) = folder.glob("runs/tiny/*/result.json")
+    assert json.loads(result.read_text())["status"] == "interrupted"
 
 
 def test_run_whose_lines_nobody_reads_is_finished_all_the_same(folder):

@@ -64,7 +64,7 @@ def test_pipe_gets_plain_lines_only(capsys):
 
 def test_resumed_run_says_where_it_goes_on(capsys):
     view.Lines(sys.stdout).started(Plan("a", "none", 0, ("cpu(0)",), Path("runs/a/x"), first_step=40, steps=100))
-    assert capsys.readouterr().out.splitlines()[1] == f"resumed after step 40: {Path('runs/a/x')}"
+    assert capsys.readouterr().out.splitlines()[1] == f"resuming at step 40: {Path('runs/a/x')}"
 
 
 def test_run_that_was_done_before_says_so_and_how_to_redo_it(capsys):

@@ -178,3 +178,20 @@ def test_an_output_that_is_no_directory_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         run(spec_of(), out=tmp_path / "file")
+
+
+def test_a_plugin_that_was_edited_is_trained_anew(tmp_path):
+    source = (
+        "from normlab import Norm, NormLayer, hookimpl\n"
+        "class Own(NormLayer):\n"
+        "    def hybrid_forward(self, F, x): return x * FACTOR\n"
+        "@hookimpl\n"
+        "def normlab_norms(): yield Norm('own', layer=Own)\n"
+    )
+    file = tmp_path / "own.py"
+    found = []
+    for factor in ("1", "2", "1"):
+        file.write_text(source.replace("FACTOR", factor), encoding="utf-8")
+        found.append(run(spec_of("norm=own", f"plugins=[{file}]"), out=tmp_path / "runs"))
+    assert found[0].directory == found[2].directory != found[1].directory
+    assert found[0].final() != found[1].final()

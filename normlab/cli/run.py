@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from normlab.cli import options, output
+from normlab.cli.around import interruptible, plugins_allowed
 from normlab.cli.help import CONTEXT, WithExamples
-from normlab.errors import ExitStatus, Interrupted, StorageError
+from normlab.errors import ExitStatus, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from normlab.history import History
     from normlab.spec import Spec
@@ -71,12 +69,12 @@ def run(
     """Train what SPEC says and store its accuracy history.
 
     A run directory in DIR holds the resolved spec, the history, its plot, the parameters and the result. The same
-    command again finds what is stored.
+    command again finds what is stored, and takes up a run that was stopped.
     """
     from normlab.spec import load_spec
 
     resolved = _with_plugins(load_spec(spec, settings, seed, device), plugins)
-    with _interruptible(context.obj), _plugins_allowed(allowed=not no_plugins):
+    with interruptible(context.obj), plugins_allowed(allowed=not no_plugins):
         history = _train(resolved, out, again=again, quiet=quiet, as_json=as_json)
     return _report(history, quiet=quiet, as_json=as_json)
 
@@ -92,32 +90,6 @@ def _train(spec: Spec, out: str, *, again: bool, quiet: bool, as_json: bool) -> 
 
     with choose(quiet=quiet, as_json=as_json) as view:
         return api.run(spec, out=out, again=again, observer=view)
-
-
-@contextmanager
-def _plugins_allowed(*, allowed: bool) -> Iterator[None]:
-    """Switch plugins off through the environment, so that processes which the run starts obey too."""
-    before = dict(os.environ)
-    if not allowed:
-        os.environ["NORMLAB_PLUGINS"] = ""
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def _interruptible(arguments: Sequence[str]) -> Iterator[None]:
-    """Tell whoever interrupts a run how to go on."""
-    try:
-        yield
-    except (KeyboardInterrupt, Interrupted) as error:
-        # --again would not take up what is there
-        command = shlex.join(["normlab", *(word for word in arguments if word != "--again")])
-        interrupted = Interrupted(f"{str(error) or 'interrupted'}\nto go on: {command}")
-        interrupted.status = getattr(error, "status", ExitStatus.INTERRUPTED)
-        raise interrupted from error
 
 
 def _report(history: History, *, quiet: bool, as_json: bool) -> int:

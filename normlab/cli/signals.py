@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, NoReturn
 
+from normlab import stopping
 from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -21,19 +22,24 @@ class Terminated(KeyboardInterrupt):
 
 
 def listen() -> None:
-    """From here on, the first SIGINT or SIGTERM becomes an exception, and any further one ends the process at once.
+    """From here on, the first SIGINT or SIGTERM stops the command, and any further one ends the process at once.
 
-    SIGINT becomes `KeyboardInterrupt`, SIGTERM `Terminated`. A signal that the process was started to ignore, as a
-    shell does for what runs in the background, is still ignored.
+    What stops in good order is asked to (`normlab.stopping`). Elsewhere the signal becomes an exception: SIGINT
+    `KeyboardInterrupt`, SIGTERM `Terminated`. A signal that the process was started to ignore, as a shell does for
+    what runs in the background, is still ignored.
     """
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _first)
 
 
-def _first(number: int, _: FrameType | None) -> NoReturn:
+def _first(number: int, _: FrameType | None) -> None:
     for each in _SIGNALS:
         signal.signal(each, _second)
+    stop = stopping.active()
+    if stop is not None:
+        stop.request(number)
+        return
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 

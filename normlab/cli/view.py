@@ -84,7 +84,7 @@ class Lines(Warnings):
         where = ", ".join(map(str, plan.devices))
         self.line(f"{plan.name}: norm {plan.label}, seed {plan.seed}, {plan.steps} steps on {where}")
         if plan.first_step:
-            self.line(f"resumed after step {plan.first_step}: {plan.directory}")
+            self.line(f"resuming at step {plan.first_step}: {plan.directory}")
 
     def reused(self, history: History) -> None:
         """Say that this run was done before."""

@@ -98,18 +98,22 @@ class Network:
 
         Activations can't tell: the fast relu turns NaN into 0.
         """
-        arrays = [(name, parameter.list_data()[0]) for name, parameter in self.parameters.items()]
-        groups = [arrays[start : start + _AT_ONCE] for start in range(0, len(arrays), _AT_ONCE)]
-        verdicts = [mx.nd.multi_all_finite(*[a for _, a in group], num_arrays=len(group)) for group in groups]
-        for group, verdict in zip(groups, verdicts):
-            if not verdict.asscalar():
-                return next(name for name, array in group if not mx.nd.multi_all_finite(array).asscalar())
-        return None
+        return not_finite([(name, parameter.list_data()[0]) for name, parameter in self.parameters.items()])
 
     def digest(self) -> str:
         """SHA-256 of all parameters and states, of the first device."""
         mx.nd.waitall()
         return _digest(self.parameters)
+
+
+def not_finite(arrays: Sequence[tuple[str, Any]]) -> str | None:
+    """The name of the first of these arrays with a value that is not finite, or None."""
+    groups = [arrays[start : start + _AT_ONCE] for start in range(0, len(arrays), _AT_ONCE)]
+    verdicts = [mx.nd.multi_all_finite(*[a for _, a in group], num_arrays=len(group)) for group in groups]
+    for group, verdict in zip(groups, verdicts):
+        if not verdict.asscalar():
+            return next(name for name, array in group if not mx.nd.multi_all_finite(array).asscalar())
+    return None
 
 
 def build(

@@ -1,69 +1,142 @@
-"""Parameters and running state as files: NumPy's own format without pickle, and a manifest of checksums."""
+"""What a run has reached, as files: parameters, the optimizer's state, the history so far, and what goes with them.
+
+Format version 1, described in docs/checkpoint-format.md. Arrays are in NumPy's own format without pickle, everything
+else is JSON; a manifest of checksums stands over all (`normlab.sealed`). Nothing here needs MXNet.
+"""
 
 from __future__ import annotations
 
 import io
-from hashlib import sha256
+import json
+import zipfile
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from normlab.compat import mxnet
-from normlab.errors import CheckpointError
-from normlab.storage import read_bytes, read_json, storage_errors, write_atomically, write_json
+from normlab.errors import CheckpointError, StorageError
+from normlab.formats import NUMBER, VERSION, NewerFormat, check_types, check_version
+from normlab.sealed import read_sealed, write_sealed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from normlab.models.network import Network
+    Arrays = Mapping[str, NDArray[Any]]
 
-VERSION = 1
 PARAMETERS = "parameters.npz"
-MANIFEST = "manifest.json"
+OPTIMIZER = "optimizer.npz"
+HISTORY = "history.jsonl"
+STATE = "state.json"
+
+#: What a file is said to be that does not read as normlab wrote it.
+_BROKEN = (ValueError, OverflowError, RecursionError, EOFError, KeyError, TypeError, MemoryError, zipfile.BadZipFile)
 
 
-def save(folder: Path, network: Network, step: int) -> None:
-    """Write a network's parameters and running state.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run has reached.
 
-    Args:
-        folder: The run's `checkpoint` folder; made if it is not there.
-        network: The network.
+    Attributes:
+        run: Identity of the run, SHA-256 of what decides its bits.
         step: Steps taken.
-
-    Raises:
-        StorageError: It can't be written.
+        seconds: Of the run so far, over all its starts.
+        training_seconds: Of its steps.
+        evaluation_seconds: Of its evaluations.
+        parameters: Parameters and running state by structural name.
+        optimizer: Arrays of the optimizer's state, named `<parameter>/<index>`.
+        updates: Updates of each parameter that the optimizer has counted.
+        history: The history file up to here.
+        made_with: Versions and the like, on which the last bits may depend.
     """
-    mxnet().nd.waitall()
-    arrays = {name: parameter.list_data()[0].asnumpy() for name, parameter in network.parameters.items()}
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    content = buffer.getvalue()
-    with storage_errors(folder):
-        folder.mkdir(exist_ok=True)
-    write_atomically(folder / PARAMETERS, content)
-    manifest = {"version": VERSION, "step": step, "sha256": {PARAMETERS: sha256(content).hexdigest()}}
-    write_json(folder / MANIFEST, manifest)
+
+    run: str
+    step: int
+    seconds: float
+    training_seconds: float
+    evaluation_seconds: float
+    parameters: Arrays
+    optimizer: Arrays
+    updates: Mapping[str, int]
+    history: bytes
+    made_with: Mapping[str, str] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write it as a new folder, and read it back.
+
+        Raises:
+            StorageError: It can't be written, or does not read as it was written.
+        """
+        state = {name: getattr(self, name) for name in _STATE}
+        text = json.dumps({"version": VERSION, **state}, indent=2, allow_nan=False) + "\n"
+        arrays = {PARAMETERS: _packed(self.parameters), OPTIMIZER: _packed(self.optimizer)}
+        write_sealed(folder, {**arrays, HISTORY: self.history, STATE: text.encode()})
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint:
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: Something in it is damaged.
+            StorageError: It is of a newer format, or the permission to read is missing.
+        """
+        files = read_sealed(folder)
+        missing = {PARAMETERS, OPTIMIZER, HISTORY, STATE} ^ set(files)
+        if missing:
+            raise CheckpointError(f"{folder / min(missing)}: absent, or of no use in a checkpoint")
+        try:
+            state = dict(json.loads(files[STATE]))
+            check_version(state)
+            check_types(state, {"version": (int,), **_STATE})
+            parameters, optimizer = _unpacked(files[PARAMETERS]), _unpacked(files[OPTIMIZER])
+        except NewerFormat as error:
+            raise StorageError(f"{folder}: {error}; update normlab to go on with this run") from error
+        except _BROKEN as error:
+            raise CheckpointError(f"{folder}: not as normlab writes it: {error}") from error
+        named = {name: state[name] for name in _STATE}
+        return cls(**named, parameters=parameters, optimizer=optimizer, history=files[HISTORY])
+
+
+_STATE: Mapping[str, tuple[type, ...]] = {
+    "run": (str,),
+    "step": (int,),
+    "seconds": NUMBER,
+    "training_seconds": NUMBER,
+    "evaluation_seconds": NUMBER,
+    "updates": (dict,),
+    "made_with": (dict,),
+}
 
 
 def load(folder: Path) -> dict[str, NDArray[Any]]:
-    """Read the parameters that `save` wrote.
+    """The parameters and running state of a run, by structural name.
 
-    Returns:
-        Arrays by structural name.
+    Args:
+        folder: The run's `checkpoint` folder.
 
     Raises:
-        CheckpointError: A file is damaged.
-        StorageError: A file can't be read.
+        CheckpointError: There are none, or they are damaged.
     """
-    manifest = read_json(folder / MANIFEST)
-    content = read_bytes(folder / PARAMETERS)
-    expected = manifest.get("sha256", {}).get(PARAMETERS) if isinstance(manifest, dict) else None
-    found = sha256(content).hexdigest()
-    if found != expected:
-        raise CheckpointError(
-            f"{folder / PARAMETERS}: damaged: SHA-256 is {found}; expected {expected}; run again with --again"
-        )
+    from normlab.training.generations import Generations  # noqa: PLC0415 - stands above this file
+
+    found = Generations(folder).newest()
+    if found is None:
+        raise CheckpointError(f"{folder}: no checkpoint in it; expected the checkpoint folder of a run")
+    return dict(found.parameters)
+
+
+def _packed(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _unpacked(content: bytes) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        packed = [item.filename for item in archive.infolist() if item.compress_type != zipfile.ZIP_STORED]
+    if packed:  # normlab compresses nothing, so that a file takes no more memory than it has bytes
+        raise ValueError(f"{packed[0]} is compressed")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)

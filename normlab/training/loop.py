@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
 from normlab.compat import mxnet
+from normlab.models.network import not_finite
+from normlab.training import optimizer_state
 from normlab.training.graph import Graph
+from normlab.training.joining import joined
 from normlab.training.randomness import seed_mxnet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from normlab.models.network import Network
     from normlab.training.augmenter import Augmenter
@@ -73,7 +78,11 @@ class Trainer:
         self._project = network.way("project")
         # several devices need a store to add up their gradients
         store = {"kvstore": "device", "update_on_kvstore": False} if len(data) > 1 else {"kvstore": None}
-        self._gluon = mx.gluon.Trainer(list(self._trainable.values()), optimizer.attached(self._trainable), **store)
+        rule = optimizer.attached(self._trainable)
+        contexts = [images.context for images, _ in data]
+        self._steered = joined(self._trainable, contexts) if optimizer.elementwise else self._trainable
+        self._gluon = mx.gluon.Trainer(list(self._steered.values()), rule, **store)
+        self._updaters = self._gluon._updaters  # noqa: SLF001 - Gluon's own update asks after each gradient's age
         self._learning_rate = self._gluon.learning_rate
 
         def step_loss(F: Any, indices: Any, images: Any, labels: Any, *moves: Any) -> Any:
@@ -111,13 +120,51 @@ class Trainer:
             found["augmentation"] = self._augmenter.digest(steps)
         return found
 
+    def optimizer_arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the optimizer's state, named `<parameter>/<index>`."""
+        return {name: array.asnumpy() for name, array in optimizer_state.arrays(self._gluon, list(self._steered))}
+
+    def optimizer_updates(self) -> dict[str, int]:
+        """How many updates of each parameter the optimizer has counted."""
+        return optimizer_state.updates(self._gluon, list(self._steered))
+
+    def restore(
+        self, parameters: Mapping[str, NDArray[Any]], optimizer: Mapping[str, NDArray[Any]], updates: Mapping[str, int]
+    ) -> None:
+        """Go on from where a trainer of the same parts has been.
+
+        Args:
+            parameters: Parameters and running state by structural name.
+            optimizer: Its `optimizer_arrays`.
+            updates: Its `optimizer_updates`.
+
+        Raises:
+            CheckpointError: They are those of other parts.
+        """
+        own = self._network.parameters
+        for name in sorted({*own, *parameters}):
+            targets = own[name].list_data() if name in own else []
+            optimizer_state.put(f"parameter {name}", parameters.get(name), targets)
+        optimizer_state.restore(self._gluon, list(self._steered), optimizer, updates)
+
+    def first_not_finite(self) -> str | None:
+        """The first array of the optimizer's state with a value that is not finite, or None.
+
+        Parameters can't tell: `signum` takes no step where the momentum is NaN, `ftrl` sets the weight to 0.
+        """
+        found = not_finite(optimizer_state.arrays(self._gluon, list(self._steered)))
+        return found and f"{found.rpartition('/')[0]} (its optimizer state)"
+
     def _update(self) -> None:
-        self._gluon.allreduce_grads()
+        if len(self._data) > 1:
+            self._gluon.allreduce_grads()
         for method in self._gradient:
             for name, parameter in self._trainable.items():
                 for weight, gradient in zip(parameter.list_data(), parameter.list_grad()):
                     _put(method(mx.nd, name, weight, gradient), gradient)
-        self._gluon.update(1, ignore_stale_grad=True)
+        for index, parameter in enumerate(self._steered.values()):
+            for updater, weight, gradient in zip(self._updaters, parameter.list_data(), parameter.list_grad()):
+                updater(index, gradient, weight)
         for method in self._project:
             for name, parameter in self._trainable.items():
                 for value in parameter.list_data():

@@ -1,0 +1,155 @@
+"""Point 6: many processes in one folder, two at one run, locks of the dead, a cache that many want to fill."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from common import SPEC, environment, normlab
+from datasets_support import gzips, served
+from tally import Tally
+
+from normlab.errors import NormlabError, StorageError
+from normlab.history import History
+from normlab.locking import locked, owner
+from normlab.study.index import listed, rebuild
+from normlab.study.scan import directories, read_row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANY = """
+import sys
+from common import spec_of
+from normlab import experiment
+
+root, process, runs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+for number in range(runs):
+    settings = ["training={steps: 2, batch_size: 16}", "evaluation.every=1", f"seed={process * runs + number}"]
+    history = experiment.run(spec_of(*settings), out=root)
+    print(history.directory)
+"""
+
+FETCH = """
+import os, sys
+os.environ["XDG_CACHE_HOME"], os.environ["NO_PROXY"] = sys.argv[2], "127.0.0.1"
+from datasets_support import contents, tiny
+from normlab.datasets import store
+assert {name: one.contents for name, one in store.load(tiny(sys.argv[1])).items()} == contents()
+"""
+
+
+def program(text: str, *arguments) -> subprocess.Popen:
+    command = [sys.executable, "-c", text, *map(str, arguments)]
+    return subprocess.Popen(
+        command, env=environment(OMP_NUM_THREADS="1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def one_root(folder: Path, processes: int = 16, runs: int = 25) -> Tally:
+    """Processes that train different runs into one root at the same time."""
+    tally = Tally(f"runs of {processes} processes in one root, each in a directory of its own, none lost")
+    started = [program(MANY, folder, number, runs) for number in range(processes)]
+    with ThreadPoolExecutor(processes) as pool:
+        ending = [pool.submit(lambda one=one: (*one.communicate(), one.returncode)) for one in started]
+        while not all(one.done() for one in ending):
+            listed(folder)  # somebody looks on
+            time.sleep(0.5)
+        ended = [one.result() for one in ending]
+    told = [line for out, _, _ in ended for line in out.split()]
+    errors = [error[-300:] for _, error, status in ended if status]
+    for name in told:
+        tally.add(is_whole(name), name)
+    found = {str(path) for path in folder.glob("small/*")}
+    for _ in range(processes * runs - len(told)):
+        tally.add(kept=False, told=f"a run is lost: {errors}")
+    if found != set(told):
+        tally.broken.append(f"{len(found)} directories of {len(set(told))} runs: {errors}")
+    return tally
+
+
+def index(root: Path) -> Tally:
+    """The list of runs out of the index, against one that reads every directory."""
+    tally = Tally("runs in the index, told as a scan tells them")
+    scanned = {path: read_row(path) for path, _ in directories(str(root))}
+    for rows in (listed(root), rebuild(root)):
+        found = {row.path: row for row in rows}
+        for path in {*found, *scanned}:
+            tally.add(found.get(path) == scanned.get(path), path)
+    return tally
+
+
+def is_whole(directory: str) -> bool:
+    try:
+        history = History.load(directory)
+    except NormlabError:
+        return False
+    return history.steps == [1, 2] and history.result.status == "completed"
+
+
+def one_run(folder: Path, times: int = 5) -> Tally:
+    """Two processes at one run: the second says who has it, and the first is not disturbed."""
+    tally = Tally("second processes at a run in training, told who has it")
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(SPEC)
+    long = ("run", "small.yaml", "-s", "training.steps=1000000", "-s", "evaluation.every=50")
+    with normlab(*long, cwd=folder) as first:
+        first.stdout.readline()
+        first.stdout.readline()
+        for _ in range(times):
+            second = normlab(*long, cwd=folder)
+            told = second.communicate(timeout=120)[1]
+            tally.add(second.returncode == 6 and f"in use by process {first.pid} on " in told, told)
+        first.send_signal(signal.SIGINT)
+        told = first.communicate(timeout=60)[1]
+    tally.add(first.returncode == 130, told)
+    return tally
+
+
+def dead_owner(folder: Path, times: int = 10) -> Tally:
+    """A killed process leaves its file, not its lock."""
+    tally = Tally("locks of killed processes, free within a second")
+    folder.mkdir(parents=True)
+    text = (
+        "import sys, time; from normlab.locking import locked\n"
+        "with locked(sys.argv[1]): print('locked', flush=True); time.sleep(60)"
+    )
+    for _ in range(times):
+        with program(text, folder) as process:
+            process.stdout.readline()
+            try:
+                with locked(folder):
+                    tally.add(kept=False, told="locked twice")
+            except StorageError as error:
+                told = str(error)
+            process.kill()
+            process.wait()
+        begun = time.monotonic()
+        with locked(folder):
+            seconds = time.monotonic() - begun
+            itself = owner(folder)
+        tally.add(seconds < 1 and f"process {process.pid} " in told and str(process.pid) not in itself, told)
+    return tally
+
+
+def one_download(folder: Path, processes: int = 16) -> Tally:
+    """Processes that want the same data of an empty cache."""
+    tally = Tally(f"data files that {processes} processes share, downloaded once")
+    with served(gzips(), seconds=0.2) as (home, asked):
+        started = [program(FETCH, home, folder) for _ in range(processes)]
+        errors = [one.communicate(timeout=300)[1] for one in started]
+    for name in gzips():
+        tally.add(asked[name] == 1 and not any(one.returncode for one in started), f"{name}: {asked} {errors}")
+    return tally
+
+
+def torture(folder: Path):
+    yield one_root(folder / "root")
+    yield index(folder / "root")
+    yield one_run(folder / "run")
+    yield dead_owner(folder / "lock")
+    yield one_download(folder / "cache")

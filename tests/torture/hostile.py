@@ -1,0 +1,134 @@
+"""Point 7: files and names from a stranger: refused in a sentence, nothing runs, nothing is written elsewhere."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from common import ROOT, SPEC, environment, normlab, spec_of
+from hostile_yaml import HOSTILE
+from tally import Tally
+
+from normlab import experiment
+from normlab.errors import NormlabError, SpecError
+from normlab.sealed import write_sealed
+from normlab.spec import load_spec
+from normlab.training.checkpoint import OPTIMIZER, PARAMETERS
+from normlab.training.generations import Generations
+
+NAMES = ["../x", "/etc/x", "a/b", "..", ".", ".hidden", "CON", "x" * 300, "a\nb", "a\0b", "%00", "~", "-rf"]
+
+
+def documents(folder: Path) -> Tally:
+    tally = Tally("hostile YAML files, refused with status 2 and a place")
+    folder.mkdir(parents=True)
+    for name, (content, _) in HOSTILE.items():
+        path = folder / "hostile.yaml"
+        path.write_bytes(content)
+        try:
+            tally.add(kept=False, told=f"{name} read as {load_spec(str(path))}")
+        except SpecError as error:
+            lines = str(error).splitlines()
+            tally.add(error.status == 2 and len(lines) <= 21 and lines[0].startswith(str(path)), f"{name}: {error}")
+    return tally
+
+
+def generated() -> Tally:
+    """2,000 random documents, and what the hostile ones cost, by the tests that hold it ordinarily with fewer."""
+    tally = Tally("tests of hostile YAML with 2,000 generated documents, under 0.2 s and 100 MB each")
+    chosen = ["tests/test_spec_hostile.py", "-k", "random or cost", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *chosen]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(NORMLAB_TORTURE="1"), capture_output=True, text=True, check=False
+    )
+    tally.add(done.returncode == 0 and "2 passed" in done.stdout, done.stdout[-500:])
+    return tally
+
+
+def names(folder: Path) -> Tally:
+    """Specs whose name is a path: refused, or kept inside the root."""
+    tally = Tally("names that are paths, nothing written outside the root")
+    folder.mkdir(parents=True)
+    for name in NAMES:
+        before = {path for path in folder.rglob("*") if "runs" not in path.parts}
+        try:
+            spec = spec_of("training.steps=1").model_copy(update={"name": name})
+            history = experiment.run(spec, out=folder / "runs")
+            inside = (folder / "runs").resolve() in history.directory.resolve().parents
+        except NormlabError:
+            inside = True
+        after = {path for path in folder.rglob("*") if "runs" not in path.parts}
+        tally.add(inside and before == after, f"{name!r}: {after - before}")
+    outside = folder / "outside"
+    outside.mkdir()
+    (folder / "linked").mkdir()
+    (folder / "linked" / "small").symlink_to(outside)
+    try:
+        experiment.run(spec_of(), out=folder / "linked")
+        told = "followed"
+    except NormlabError as error:
+        told = str(error)
+    tally.add("leads out of" in told and not list(outside.iterdir()), told)
+    return tally
+
+
+class Exploit:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def pickles(folder: Path) -> Tally:
+    """Pickled objects in data and in checkpoints, under a manifest that is right: nothing of them runs."""
+    tally = Tally("files with pickled objects, refused and not run")
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(SPEC)
+    trap = folder / "trap"
+    objects = np.array([Exploit(trap)], dtype=object)
+    np.savez(folder / "own.npz", train_images=objects, train_labels=objects, test_images=objects, test_labels=objects)
+    run = normlab("run", "small.yaml", "-s", "dataset={name: arrays, path: own.npz}", cwd=folder)
+    told = run.communicate(timeout=120)[1]
+    tally.add(run.returncode == 5 and not trap.exists() and "Traceback" not in told, told)
+
+    history = experiment.run(spec_of(), out=folder / "runs")
+    generations = Generations(history.directory / "checkpoint")
+    files = {path.name: path.read_bytes() for path in generations.paths()[-1].iterdir()}
+    del files["manifest.json"]
+    for number, name in enumerate((PARAMETERS, OPTIMIZER)):
+        for at, content in enumerate((pickle.dumps(Exploit(trap)), (folder / "own.npz").read_bytes())):
+            write_sealed(generations.folder / f"9{number}{at:04d}", {**files, name: content})
+            warnings: list[str] = []
+            found = generations.newest(warnings.append)
+            tally.add(found is not None and len(warnings) == 2 * number + at + 1 and not trap.exists(), warnings)
+    return tally
+
+
+def unnamed(folder: Path) -> Tally:
+    """Python files that lie about: not imported unless the person names them."""
+    tally = Tally("Python files beside a spec, not imported unasked")
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(SPEC)
+    for name in ("normlab_plugin", "plugin", "mxnet", "numpy", "sitecustomize", "conftest"):
+        (folder / f"{name}.py").write_text("import os\nos.mkdir('trap')\n")
+    command = [str(Path(sys.executable).parent / "normlab"), "run", "small.yaml"]
+    if not Path(command[0]).exists():  # `python -m` puts the current folder first, as Python does
+        return tally
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    tally.add(done.returncode == 0 and not (folder / "trap").exists(), done.stderr)
+    return tally
+
+
+def torture(folder: Path):
+    yield documents(folder / "documents")
+    yield generated()
+    yield names(folder / "names")
+    yield pickles(folder / "pickles")
+    yield unnamed(folder / "unnamed")
