@@ -10,7 +10,9 @@ from normlab.version import __version__
 
 COMMANDS = {
     "run": Entry("normlab.cli.run:run", "Train what a spec file says and store its accuracy history"),
-    "compare": Entry("normlab.cli.compare:compare", "Compare normalization methods, fairly: paired seeds, equal tuning"),
+    "compare": Entry(
+        "normlab.cli.compare:compare", "Compare normalization methods, fairly: paired seeds, equal tuning"
+    ),
     "runs": Entry("normlab.cli.runs:runs", "List runs, show or remove some"),
     "report": Entry("normlab.cli.report:report", "Compare stored runs, and write the report"),
     "norms": Entry("normlab.cli.norms:norms", "List normalization methods, or show one"),
