@@ -16,7 +16,7 @@ ARGS ?=
 help:
 	@echo "make run    install into $(VENV), then train $(SPEC)"
 	@echo "make test   install what the tests need, then run them"
-	@echo "make torture  kill, fill, corrupt and attack runs in large numbers (about 20 minutes)"
+	@echo "make torture  kill, fill, corrupt and attack runs in large numbers (10 to 20 minutes)"
 	@echo "make lint   check style and types"
 	@echo "make bench  compare the speed with TensorFlow, PyTorch and JAX (needs about 4 GB of disk)"
 	@echo "make configs  write configs/norms anew, a commented spec for each method"

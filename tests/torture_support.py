@@ -8,7 +8,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "torture"
 sys.path.insert(0, str(FOLDER))
 
-import common  # noqa: E402 - the torture is a folder that runs, not a package
+import trials  # noqa: E402 - the torture is a folder that runs, not a package
 import concurrency  # noqa: E402 - likewise
 import corruption  # noqa: E402 - likewise
 import diverging  # noqa: E402 - likewise
@@ -21,7 +21,7 @@ import tally  # noqa: E402 - likewise
 __all__ = [
     "FOLDER",
     "assert_kept",
-    "common",
+    "trials",
     "concurrency",
     "corruption",
     "diverging",

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from common import SPEC, environment, normlab
+from trials import SPEC, environment, normlab
 from datasets_support import gzips, served
 from tally import Tally
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MANY = """
 import sys
-from common import spec_of
+from trials import spec_of
 from normlab import experiment
 
 root, process, runs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -6,7 +6,7 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from common import Killed, Watcher, dice, differences, identical, spec_of
+from trials import Killed, Watcher, dice, differences, identical, spec_of
 from datasets_support import gzips, tiny, write
 from tally import Tally
 
@@ -94,7 +94,7 @@ def histories(folder: Path, times: int, *, cut: bool) -> Tally:
 def data(folder: Path, times: int, *, cut: bool) -> Tally:
     """Damage to the files of a data set: found by checksum, or by the form of the file."""
     what = "cut" if cut else "with a flipped bit"
-    tally = Tally(f"data files {what}, refused")
+    tally = Tally(f"data files {what}, refused, or unchanged in what they hold")
     numbers = dice(f"data {what}")
     write(folder / "fashion_mnist")
     files = {file.name: file for file in tiny("http://127.0.0.1:9").files}

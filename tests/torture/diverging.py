@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-from common import SPEC, normlab, spec_of
+from trials import SPEC, normlab, spec_of
 from resuming import optimizers
 from tally import Tally
 

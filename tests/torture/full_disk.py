@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from common import SPEC, Watcher, differences, normlab, spec_of
+from trials import SPEC, Watcher, differences, normlab, spec_of
 from crash_points import counting, refusing
 from tally import Tally
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from common import ROOT, SPEC, environment, normlab, spec_of
+from trials import ROOT, SPEC, environment, normlab, spec_of
 from hostile_yaml import HOSTILE
 from tally import Tally
 

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from common import SPEC, dice, differences, gaps, normlab, spec_of
+from trials import SPEC, dice, differences, gaps, normlab, spec_of
 from tally import Tally, joined
 
 from normlab import experiment

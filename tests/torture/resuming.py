@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common import SPEC, Asking, Watcher, dice, differences, killed_and_resumed, spec_of
+from trials import SPEC, Asking, Watcher, dice, differences, killed_and_resumed, spec_of
 from tally import Tally
 from test_training_draws import PLUGIN
 

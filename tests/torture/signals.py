@@ -6,7 +6,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from common import SPEC, Watcher, dice, differences, normlab, spec_of
+from trials import SPEC, Watcher, dice, differences, normlab, spec_of
 from tally import Tally
 
 from normlab import experiment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common import SPEC, normlab
+from trials import SPEC, normlab
 from tally import Tally
 
 from normlab.errors import ExitStatus
