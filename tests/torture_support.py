@@ -8,7 +8,6 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "torture"
 sys.path.insert(0, str(FOLDER))
 
-import trials  # noqa: E402 - the torture is a folder that runs, not a package
 import concurrency  # noqa: E402 - likewise
 import corruption  # noqa: E402 - likewise
 import diverging  # noqa: E402 - likewise
@@ -17,11 +16,11 @@ import kills  # noqa: E402 - likewise
 import resuming  # noqa: E402 - likewise
 import signals  # noqa: E402 - likewise
 import tally  # noqa: E402 - likewise
+import trials  # noqa: E402 - the torture is a folder that runs, not a package
 
 __all__ = [
     "FOLDER",
     "assert_kept",
-    "trials",
     "concurrency",
     "corruption",
     "diverging",
@@ -30,6 +29,7 @@ __all__ = [
     "resuming",
     "signals",
     "tally",
+    "trials",
 ]
 
 

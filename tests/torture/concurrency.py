@@ -9,9 +9,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from trials import SPEC, environment, normlab
 from datasets_support import gzips, served
 from tally import Tally
+from trials import SPEC, environment, normlab
 
 from normlab.errors import NormlabError, StorageError
 from normlab.history import History

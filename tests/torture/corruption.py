@@ -6,9 +6,9 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from trials import Killed, Watcher, dice, differences, identical, spec_of
 from datasets_support import gzips, tiny, write
 from tally import Tally
+from trials import Killed, Watcher, dice, differences, identical, spec_of
 
 from normlab import experiment
 from normlab.datasets import checksums, payload

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-from trials import SPEC, normlab, spec_of
 from resuming import optimizers
 from tally import Tally
+from trials import SPEC, normlab, spec_of
 
 from normlab import experiment
 from normlab.history import History

@@ -9,9 +9,9 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from trials import SPEC, Watcher, differences, normlab, spec_of
 from crash_points import counting, refusing
 from tally import Tally
+from trials import SPEC, Watcher, differences, normlab, spec_of
 
 from normlab import experiment
 from normlab.errors import StorageError

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from trials import ROOT, SPEC, environment, normlab, spec_of
 from hostile_yaml import HOSTILE
 from tally import Tally
+from trials import ROOT, SPEC, environment, normlab, spec_of
 
 from normlab import experiment
 from normlab.errors import NormlabError, SpecError

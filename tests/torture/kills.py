@@ -8,8 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from trials import SPEC, dice, differences, gaps, normlab, spec_of
 from tally import Tally, joined
+from trials import SPEC, dice, differences, gaps, normlab, spec_of
 
 from normlab import experiment
 from normlab.errors import StorageError

@@ -6,8 +6,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from trials import SPEC, Watcher, dice, differences, normlab, spec_of
 from tally import Tally
+from trials import SPEC, Watcher, dice, differences, normlab, spec_of
 
 from normlab import experiment
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trials import SPEC, normlab
 from tally import Tally
+from trials import SPEC, normlab
 
 from normlab.errors import ExitStatus
 
