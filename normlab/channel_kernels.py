@@ -7,9 +7,10 @@ data once, forwards and backwards; `mean` and `broadcast_*` take ten times as lo
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
-from normlab.kernels import shaped_back
+from normlab.kernels import shaped_back, training_batch_norm
 from normlab.norm_state import constant
 
 
@@ -54,7 +55,7 @@ def spread(F: Any, plane: Any, scale: Any, channels: int) -> Any:
     return F.Convolution(plane, weight, no_bias=True, num_filter=channels, kernel=(1, 1))
 
 
-def channel_standardize(F: Any, x: Any, channels: int, epsilon: float) -> Any:
+def channel_standardize(F: Any, x: Any, channels: int, epsilon: float, layout: str = "") -> Any:
     """Standardize the channels at each position: (x - mean) / sqrt(variance + epsilon), with the biased variance.
 
     Args:
@@ -62,13 +63,21 @@ def channel_standardize(F: Any, x: Any, channels: int, epsilon: float) -> Any:
         x: `(N, C, ...)`.
         channels: C.
         epsilon: Added to the variance, inside the root.
+        layout: `NCHW` spares a copy.
 
     Returns:
         y of x's shape.
     """
-    planes = as_planes(F, x)
-    ones = constant(F, x, 1.0, channels)
-    centered = planes - spread(F, channel_mean(F, planes, channels), ones, channels)
-    variance = channel_mean(F, F.square(centered), channels)
-    y = centered * spread(F, F.rsqrt(variance + epsilon), ones, channels)
-    return shaped_back(F, y, x, axis=1)
+    # what is a position becomes what is a channel to the operator; its vectors have an element a position
+    inner = layout == "NCHW"
+    positions = F.transpose(x, axes=(0, 2, 3, 1)) if inner else F.transpose(as_planes(F, x), axes=(0, 2, 3, 1))
+    rows = F.reshape(positions, shape=(1, -1, channels))
+
+    def vector(fill: float, *, scratch: bool = False) -> Any:
+        return constant(F, x, fill, lambda shape: prod(shape) // channels, scratch=scratch)
+
+    mean, variance = vector(0.0, scratch=True), vector(1.0, scratch=True)
+    y = training_batch_norm(F, rows, vector(1.0), vector(0.0), mean, variance, eps=epsilon)
+    y = F.transpose(F.reshape_like(y, positions), axes=(0, 3, 1, 2))
+    # no reshape may come last where a convolution can follow in four axes: see `normlab.kernels.shaped_back`
+    return y if inner else shaped_back(F, y, x, axis=1)

@@ -7,6 +7,7 @@ pass. All functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from normlab.compat import mxnet
@@ -124,13 +125,8 @@ def center_scale_shift(F: Any, x: Any, mean: Any, gamma: Any, beta: Any, channel
 
 def values_per_channel(F: Any, x: Any) -> Any:
     """How many values each channel has in the batch, N times the positions, as `(1,)` of x's type."""
-    planes = F.reshape(x, shape=(0, 0, -1))
-    return F.BlockGrad(_length(F, planes, 0) * _length(F, planes, 2))
-
-
-def _length(F: Any, x: Any, axis: int) -> Any:
-    # size_array and shape_array count in int64, which a compiled network can't turn into the type of x
-    return F.slice_axis(F.contrib.arange_like(x, axis=axis), axis=0, begin=-1, end=None) + 1
+    # counted from the shape before the graph runs: an operator that reads x would bring it into the plain layout first
+    return constant(F, x, lambda shape: float(prod(shape) // shape[1]))
 
 
 def shaped_back(F: Any, y: Any, x: Any, axis: int) -> Any:

@@ -16,13 +16,18 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
 from normlab.compat import mxnet
 from normlab.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+#: A number, or how it follows from the shape of an activation.
+Fill = Union[float, Callable[[tuple[int, ...]], float]]
+Size = Union[int, Callable[[tuple[int, ...]], int]]
 
 
 class Constant(NamedTuple):
@@ -33,12 +38,20 @@ class Constant(NamedTuple):
         size: The number of elements, or of elements for each example of the batch.
         per_example: Whether `size` is to be multiplied by the number of examples.
         scratch: Whether the operator may write to it.
+        like: The activation from whose shape fill or size follows; None where neither does.
     """
 
-    fill: float
-    size: int
+    fill: Fill
+    size: Size
     per_example: bool
     scratch: bool
+    like: Any = None
+
+    def resolved(self, shape: tuple[int, ...]) -> tuple[float, int]:
+        """The value of each element and their number, for an activation of this shape."""
+        fill = self.fill(shape) if callable(self.fill) else self.fill
+        size = self.size(shape) if callable(self.size) else self.size
+        return fill, size * shape[0] if self.per_example else size
 
 
 @dataclass
@@ -137,14 +150,14 @@ def write_all(updates: Iterable[tuple[Any, Any]]) -> None:
             value.copyto(parameter.data(value.context))
 
 
-def constant(F: Any, like: Any, fill: float, size: int = 1, *, per_example: bool = False, scratch: bool = False) -> Any:
+def constant(F: Any, like: Any, fill: Fill, size: Size = 1, *, per_example: bool = False, scratch: bool = False) -> Any:
     """A vector of one value, as operators that insist on variables need it.
 
     Args:
         F: `mx.nd` or `mx.sym`.
         like: An array or symbol of the pass; eagerly it gives examples (its first axis), device and type.
-        fill: The value of each element.
-        size: The number of elements; of each example, with `per_example`.
+        fill: The value of each element; it may be a function of the shape of `like`, which costs a graph nothing.
+        size: The number of elements, or a function of the shape of `like`; of each example, with `per_example`.
         per_example: Whether the vector has `size` elements for each example of the batch.
         scratch: Whether the operator writes to it.
 
@@ -153,16 +166,16 @@ def constant(F: Any, like: Any, fill: float, size: int = 1, *, per_example: bool
     """
     mx = mxnet()
     if F is mx.ndarray:
-        length = size * like.shape[0] if per_example else size
-        return mx.nd.full((length,), fill, ctx=like.context, dtype=like.dtype)
+        value, length = Constant(fill, size, per_example, scratch).resolved(like.shape)
+        return mx.nd.full((length,), value, ctx=like.context, dtype=like.dtype)
     require_trace(F)
     trace = _current.trace
     assert trace is not None  # noqa: S101 - require_trace() has seen to it
-    wanted = Constant(fill, size, per_example, scratch)
-    name = "normlab_{}_{}{}_{}".format(
-        "scratch" if scratch else "constant", str(fill).replace(".", "p").replace("-", "m"), "n" * per_example, size
-    )
-    if scratch:  # each operator writes to its own
+    by_shape = callable(fill) or callable(size)
+    wanted = Constant(fill, size, per_example, scratch, like if by_shape else None)
+    described = "by_shape" if by_shape else f"{fill}{'n' * per_example}_{size}".replace(".", "p").replace("-", "m")
+    name = f"normlab_{'scratch' if scratch else 'constant'}_{described}"
+    if scratch or by_shape:  # each operator writes to its own, each shape tells its own
         name = f"{name}_{len(trace.constants)}"
     trace.constants[name] = wanted
     return mx.symbol.var(name)

@@ -32,6 +32,27 @@ def group_standardize(F: Any, x: Any, groups: int, epsilon: float) -> Any:
     return _standardize(F, rows, x, groups, epsilon, per_example=True)
 
 
+def instance_standardize(F: Any, x: Any, gamma: Any, beta: Any, channels: int, epsilon: float) -> Any:
+    """Standardize each channel of each example over its positions, then scale and shift each channel.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        x: `(N, C, ...)`.
+        gamma: `(C,)`.
+        beta: `(C,)`.
+        channels: C.
+        epsilon: Added to the variance, inside the root.
+
+    Returns:
+        gamma (x - mean) / sqrt(variance + epsilon) + beta, of x's shape.
+    """
+    ones = F.reshape(constant(F, x, 1.0, channels, per_example=True), shape=(-1, channels))
+    each = [F.reshape(F.broadcast_mul(ones, F.expand_dims(v, axis=0)), shape=(-1,)) for v in (gamma, beta)]
+    mean, variance = _statistics(F, x, channels, 1.0, per_example=True)
+    rows = F.expand_dims(F.reshape(x, shape=(-3, -1)), axis=0)
+    return shaped_back(F, training_batch_norm(F, rows, *each, mean, variance, eps=epsilon), x, axis=0)
+
+
 def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
     """Standardize the weights of each output unit: (weight - mean) / sqrt(variance + epsilon), biased variance.
 

@@ -7,11 +7,12 @@ import pytest
 from norms_support import close, mx, numeric_gradient, per_channel
 
 from normlab.channel_kernels import as_planes, channel_mean, channel_standardize, spread
-from normlab.kernels import batch_standardize, center_scale_shift, scale_shift
+from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, values_per_channel
 from normlab.norm_state import constant
 from normlab.row_kernels import (
     example_scale_shift,
     group_standardize,
+    instance_standardize,
     position_mean,
     unit_scale_shift,
     unit_standardize,
@@ -67,6 +68,14 @@ CASES = {
         lambda x: rows_standardized(rows_standardized(x, 2 * len(x)) * x, 3 * len(x)),
     ),
     "channel_standardize": (lambda F, x: channel_standardize(F, x, 6, EPSILON), channels_standardized),
+    "instance_standardize": (
+        lambda F, x: instance_standardize(F, x, array(F, x, SCALE), array(F, x, SHIFT), 6, EPSILON),
+        lambda x: per_channel(SCALE, x) * rows_standardized(x, 6 * len(x)) + per_channel(SHIFT, x),
+    ),
+    "values_per_channel": (
+        lambda F, x: F.broadcast_mul(x, F.reshape_like(values_per_channel(F, x), F.sum(x, keepdims=True))),
+        lambda x: x * (x.size // x.shape[1]),
+    ),
     "planes": (planes, lambda x: per_channel(SCALE, x) * x.mean(1, keepdims=True)),
     "planes_first": (lambda F, x: planes(F, x, 2), lambda x: per_channel(SCALE, x) * x[:, :2].mean(1, keepdims=True)),
     "example_scale_shift": (each, lambda x: mean_of(x) * x + mean_of(x) ** 2),
@@ -113,6 +122,10 @@ def test_activations_and_gradients_equal_numpy(case, layout, training, hybridize
 @pytest.mark.parametrize("case", UNIT_CASES)
 def test_weights_and_gradients_equal_numpy(case, hybridize):
     agree(*UNIT_CASES[case], (4, 3, 5), hybridize=hybridize)
+
+
+def test_channels_of_images_are_standardized_the_same_without_the_copy():
+    agree(lambda F, x: channel_standardize(F, x, 6, EPSILON, "NCHW"), channels_standardized, SHAPES["NCHW"])
 
 
 def test_unit_sum_counts_the_weights_of_a_unit():
@@ -169,3 +182,63 @@ def test_large_means_do_not_cancel(case):
     x = np.random.default_rng(1).normal(1e3, 1, (4, 6, 16, 16)).astype("float32")
     (y,) = graph_of(function)(mx.nd.array(x))
     assert np.abs(y.asnumpy() - formula(x.astype("float64"))).max() < 2e-3
+
+
+#: With 16 channels, which convolutions keep in oneDNN's own layout.
+BETWEEN = {
+    "scale_shift": lambda F, x: scale_shift(F, x, *vectors(F, x), 16),
+    "group_standardize": lambda F, x: group_standardize(F, x, 4, EPSILON),
+    "instance_standardize": lambda F, x: instance_standardize(F, x, *vectors(F, x), 16, EPSILON),
+    "channel_standardize": lambda F, x: channel_standardize(F, x, 16, EPSILON),
+    "channel_standardize_images": lambda F, x: channel_standardize(F, x, 16, EPSILON, "NCHW"),
+    "position_mean": lambda F, x: example_scale_shift(F, x, position_mean(F, x, 16), F.zeros_like(x).mean((2, 3)), 16),
+    "values_per_channel": lambda F, x: F.broadcast_mul(x, F.reshape(values_per_channel(F, x), shape=(1, 1, 1, 1))),
+}
+
+
+def vectors(F, x):
+    return constant(F, x, 1.5, 16), constant(F, x, 0.25, 16)
+
+
+def convolutions():
+    random = np.random.default_rng(8)
+    layers = [mx.gluon.nn.Conv2D(16, 3, padding=1, in_channels=16) for _ in range(2)]
+    for layer in layers:
+        layer.initialize()
+        layer.weight.set_data(mx.nd.array(random.normal(0, 0.1, (16, 16, 3, 3))))
+    return layers, [parameter for layer in layers for parameter in layer.collect_params().values()]
+
+
+@pytest.mark.parametrize("shape", [(4, 16, 8, 8), (3, 16, 5, 7)])
+@pytest.mark.parametrize("case", BETWEEN)
+def test_between_convolutions_a_graph_gives_what_single_operators_give(case, shape):
+    (before, after), parameters = convolutions()
+    random = np.random.default_rng(5)
+    given, dy = (mx.nd.array(random.normal(size=shape)) for _ in range(2))
+    given.attach_grad()
+
+    def ran(hybridize):
+        graph = Graph(lambda F, x: after(BETWEEN[case](F, before(x))), parameters, training=True, hybridize=hybridize)
+        with mx.autograd.record():
+            (y,) = graph(given)
+        y.backward(dy)
+        return [y.asnumpy(), given.grad.asnumpy(), *(parameter.grad().asnumpy() for parameter in parameters)]
+
+    for compiled, single in zip(ran(hybridize=True), ran(hybridize=False)):
+        assert np.abs(compiled - single).max() < 2e-5 * max(1.0, np.abs(single).max())
+
+
+def test_a_constant_follows_the_shape_of_each_batch():
+    graph = graph_of(lambda F, x: values_per_channel(F, F.Pooling(x, kernel=(2, 2), stride=(2, 2))))
+    for examples, height in ((3, 4), (5, 4), (3, 8), (3, 4)):
+        (count,) = graph(mx.nd.ones((examples, 6, height, 4)))
+        assert count.asnumpy().tolist() == [examples * height]
+
+
+def test_a_constant_follows_what_depends_on_another_such_constant():
+    def function(F, x):
+        scaled = F.broadcast_mul(x, F.reshape(values_per_channel(F, x), shape=(1, 1, 1, 1)))
+        return values_per_channel(F, F.Pooling(channel_standardize(F, scaled, 6, EPSILON), global_pool=True))
+
+    (count,) = graph_of(function)(mx.nd.ones((3, 6, 2, 5)))
+    assert count.asnumpy().tolist() == [3]

@@ -69,10 +69,11 @@ def test_in_float64_it_is_exact(case):
 def test_groups_of_one_or_all_are_instance_and_layer_norm():
     x, dy = inputs("NCHW")
     values = affine_values()
-    for groups, file in ((8, INSTANCE), (1, LAYER)):
+    # instance normalization scales and shifts in the operator that standardizes, which rounds otherwise
+    for groups, file, tolerance in ((8, INSTANCE, 1e-6), (1, LAYER, 0)):
         one, other = Host(GROUP, values=values, groups=groups)(x, dy), Host(file, values=values)(x, dy)
-        assert np.array_equal(one.y, other.y)
-        assert np.array_equal(one.dx, other.dx)
+        assert np.abs(one.y - other.y).max() <= tolerance
+        assert np.abs(one.dx - other.dx).max() <= tolerance
 
 
 def test_a_fine_or_wide_layer_equals_the_formula_too():

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from torture_support import assert_kept, common, resuming
+from torture_support import assert_kept, resuming, trials
 
 from normlab import experiment
 from normlab.errors import CheckpointError, Interrupted, StorageError
@@ -17,7 +17,7 @@ from normlab.observer import Observer
 from normlab.training import session
 from normlab.training.generations import Generations
 
-Asking, Watcher, differences, spec_of = common.Asking, common.Watcher, common.differences, common.spec_of
+Asking, Watcher, differences, spec_of = trials.Asking, trials.Watcher, trials.differences, trials.spec_of
 
 CASES = {
     **{name: resuming.optimizers()[name] for name in ("sgd with momentum", "adam", "ftml", "lamb")},
@@ -94,7 +94,7 @@ def test_two_checkpoints_are_kept_while_a_run_trains_and_the_last_when_it_ends(t
 def test_left_to_normlab_a_run_is_stored_when_time_has_passed(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "PAUSE", 0.0)
     monkeypatch.setattr(session, "SHARE", 1e9)
-    _, starts = common.killed_and_resumed(spec_of(), tmp_path, [11])
+    _, starts = trials.killed_and_resumed(spec_of(), tmp_path, [11])
     assert starts[1] > 0
 
 

@@ -56,6 +56,8 @@ class Graph:
         self._arguments: list[tuple[str, Any]] = []
         self._states: list[Any] = []
         self._outputs = 0
+        self._wanted: dict[str, Constant] = {}
+        self._shapes: dict[tuple[Any, ...], dict[str, tuple[int, ...]]] = {}
         self._constants: dict[tuple[Any, ...], Any] = {}
 
     def __call__(self, *inputs: Any) -> list[Any]:
@@ -91,6 +93,7 @@ class Graph:
             outputs = self._function(mx.sym, *map(mx.sym.var, names))
         outputs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
         self._outputs = len(outputs)
+        self._wanted = trace.constants
         self._states = [parameter for parameter, _ in trace.updates]
         graph = mx.sym.Group(outputs + [value for _, value in trace.updates])
         if self._fold:
@@ -111,7 +114,7 @@ class Graph:
             if name in names:
                 arguments.append(("input", names.index(name)))
             elif name in trace.constants:
-                arguments.append(("constant", (name, trace.constants[name])))
+                arguments.append(("constant", name))
             else:
                 arguments.append(("parameter", self._parameters[name]))
         return arguments
@@ -121,13 +124,31 @@ class Graph:
             return inputs[what]
         if kind == "parameter":
             return what.data(inputs[0].context)
-        return self._constant(what[0], what[1], inputs[0])
+        return self._constant(what, inputs)
 
-    def _constant(self, name: str, wanted: Constant, like: Any) -> Any:
-        length = wanted.size * like.shape[0] if wanted.per_example else wanted.size
-        found = (name, length, like.context)
+    def _constant(self, name: str, inputs: tuple[Any, ...]) -> Any:
+        like, wanted = inputs[0], self._wanted[name]
+        shape = like.shape if wanted.like is None else self._inferred(inputs)[name]
+        fill, length = wanted.resolved(shape)
+        found = (name, fill, length, like.context)
         if found not in self._constants:
             # methods compute in float32 where activations are float16, and the first input may be indices
             dtype = "float64" if like.dtype == np.float64 else "float32"
-            self._constants[found] = mx.nd.full((length,), wanted.fill, ctx=like.context, dtype=dtype)
+            self._constants[found] = mx.nd.full((length,), fill, ctx=like.context, dtype=dtype)
         return self._constants[found]
+
+    def _inferred(self, inputs: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
+        """The shapes of the activations that constants follow, by the constants' names."""
+        given = tuple(array.shape for array in inputs)
+        if given not in self._shapes:
+            followed = {name: wanted.like for name, wanted in self._wanted.items() if wanted.like is not None}
+            group = mx.sym.Group(list(followed.values()))
+            known = {f"normlab_input{index}": shape for index, shape in enumerate(given)}
+            known.update({name: parameter.shape for name, parameter in self._parameters.items()})
+            for name, wanted in self._wanted.items():
+                if not callable(wanted.size):  # the operators tell the sizes of the others
+                    known[name] = (wanted.size * given[0][0] if wanted.per_example else wanted.size,)
+            needed = set(group.list_inputs())
+            _, shapes, _ = group.infer_shape(**{name: shape for name, shape in known.items() if name in needed})
+            self._shapes[given] = dict(zip(followed, shapes))
+        return self._shapes[given]

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift
 from normlab.norm import Norm, NormLayer
-from normlab.row_kernels import group_standardize
+from normlab.row_kernels import instance_standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +44,7 @@ class InstanceNorm(NormLayer):
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
         """Standardize, then scale and shift."""
-        y = group_standardize(F, x, self.in_channels, self.epsilon)
-        return scale_shift(F, y, gamma, beta, self.in_channels)
+        return instance_standardize(F, x, gamma, beta, self.in_channels, self.epsilon)
 
 
 @hookimpl

@@ -56,7 +56,7 @@ class L2Norm(NormLayer):
         squared = channel_mean(F, F.square(planes), channels) * channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = constant(F, x, 1.0, channels) if gamma is None else gamma
-        return shaped_back(F, planes * spread(F, inverse, scale, channels), x, 2)
+        return shaped_back(F, planes * spread(F, inverse, scale, channels), x, axis=1)
 
 
 @hookimpl

@@ -60,7 +60,7 @@ class LayerNorm(NormLayer):
         if self.over == "all" or self.layout == "NC":
             y = group_standardize(F, x, 1, self.epsilon)
         else:
-            y = channel_standardize(F, x, self.in_channels, self.epsilon)
+            y = channel_standardize(F, x, self.in_channels, self.epsilon, self.layout)
         return scale_shift(F, y, gamma, beta, self.in_channels)
 
 

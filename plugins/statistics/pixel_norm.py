@@ -44,7 +44,7 @@ class PixelNorm(NormLayer):
         mean = channel_mean(F, F.square(planes), self.in_channels)
         ones = constant(F, x, 1.0, self.in_channels)
         inverse = spread(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels)
-        return shaped_back(F, planes * inverse, x, 2)
+        return shaped_back(F, planes * inverse, x, axis=1)
 
 
 @hookimpl

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.channel_kernels import channel_standardize
 from normlab.errors import SpecError
-from normlab.kernels import scale_shift, shaped_back
+from normlab.kernels import scale_shift
 from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,14 +66,10 @@ class PositionalNorm(NormLayer):
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
         """Standardize, scale and shift."""
         channels = self.in_channels
-        planes = as_planes(F, x)
-        ones = constant(F, x, 1.0, channels)
-        centered = planes - spread(F, channel_mean(F, planes, channels), ones, channels)
-        variance = channel_mean(F, F.square(centered), channels)
-        if self.unbiased:
-            variance = variance * (channels / (channels - 1))
-        y = shaped_back(F, centered * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, 2)
-        return scale_shift(F, y, constant(F, x, 1.0, channels), beta, channels)
+        # the unbiased variance plus epsilon is 1 / share times the biased one plus share epsilon
+        share = (channels - 1) / channels if self.unbiased else 1.0
+        y = channel_standardize(F, x, channels, share * self.epsilon, self.layout)
+        return scale_shift(F, y, share**0.5 * gamma, beta, channels)
 
 
 @hookimpl

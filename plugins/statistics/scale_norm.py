@@ -47,7 +47,7 @@ class ScaleNorm(NormLayer):
         squared = channel_mean(F, F.square(planes), self.in_channels) * self.in_channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = F.broadcast_mul(constant(F, x, 1.0, self.in_channels), g)
-        return shaped_back(F, planes * spread(F, inverse, scale, self.in_channels), x, 2)
+        return shaped_back(F, planes * spread(F, inverse, scale, self.in_channels), x, axis=1)
 
 
 @hookimpl

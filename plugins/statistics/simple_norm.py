@@ -57,7 +57,7 @@ class SimpleNorm(NormLayer):
         ones = constant(F, x, 1.0, channels)
         centered = planes - spread(F, channel_mean(F, planes, channels), ones, channels)
         variance = channel_mean(F, F.square(centered), channels) * (channels / (channels - 1))
-        return shaped_back(F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, 2)
+        return shaped_back(F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, axis=1)
 
 
 @hookimpl
