@@ -213,6 +213,8 @@ class _Run:
         )
 
     def _result(self, session: Session) -> Result:
+        from normlab.models.audit import audit  # noqa: PLC0415 - needs MXNet, which specs are checked without
+
         step, layer = session.diverged or (None, None)
         told = self._told(session, "completed" if session.diverged is None else "diverged")
         return replace(
@@ -222,16 +224,8 @@ class _Run:
             message=_diverged_message(*session.diverged) if session.diverged else None,
             diverged_step=step,
             diverged_layer=layer,
-            network={**_counted(session.network, self.dataset), "peak_memory": _peak_memory()},
+            network={**audit(session.network, self.dataset.shape), "peak_memory": _peak_memory()},
         )
-
-
-def _counted(network: Network, dataset: Dataset) -> dict[str, int]:
-    from normlab.models.audit import audit  # noqa: PLC0415 - needs MXNet, which specs are checked without
-    from normlab.norm_state import Trace, tracing  # noqa: PLC0415 - likewise
-
-    with tracing(Trace(training=False)):  # with one example, a norm has no statistics to train by
-        return audit(network, dataset.shape)
 
 
 def _peak_memory() -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from normlab.compat import mxnet
 from normlab.models.tree import walk
 from normlab.models.weights import WEIGHTED, WeightedLayer
-from normlab.norm_state import frozen_state
+from normlab.norm_state import Trace, frozen_state, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ def audit(network: Network, shape: Sequence[int]) -> dict[str, int]:
         "state": _values(network.states()),
         "biases": _values(named[name] for name in biases),
         "optional_biases": _values(named[name] for name in network.optional_biases),
-        "operations": _operations(network, shape),
+        "operations": operations(network, shape),
     }
 
 
@@ -48,8 +48,11 @@ def _values(parameters: Iterable[Any]) -> int:
     return sum(prod(parameter.shape) for parameter in parameters)
 
 
-def _operations(network: Network, shape: Sequence[int]) -> int:
-    """Run one example of zeros, and look at what each layer gives."""
+def operations(network: Network, shape: Sequence[int]) -> int:
+    """Count the additions and multiplications of dense layers and convolutions, for one example of this shape.
+
+    An example of zeros goes through the network in prediction, since alone it has no statistics to train by.
+    """
     counts: list[int] = []
 
     def look(layer: Any, taken: tuple[Any, ...], given: Any) -> None:
@@ -64,7 +67,7 @@ def _operations(network: Network, shape: Sequence[int]) -> int:
     context = next(iter(network.parameters.values())).list_ctx()[0] if network.parameters else mx.cpu()
     try:
         # out of training mode, operators reorder weights in place, which in a trainer are parts of longer arrays
-        with mx.autograd.pause(train_mode=True), frozen_state():
+        with mx.autograd.pause(train_mode=True), frozen_state(), tracing(Trace(training=False)):
             network.block(mx.nd.zeros((1, *shape), ctx=context))
     finally:
         for hook in hooks:

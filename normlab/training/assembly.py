@@ -6,8 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from normlab.compat import mxnet
+from normlab.models.audit import operations
 from normlab.models.network import Network, build
 from normlab.models.sites import ChosenNorm
+from normlab.training import worker_threads
 from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
 from normlab.training.evaluation import Evaluator
@@ -70,6 +72,7 @@ def assemble(
         augmenter=augmenter,
         seed=spec.seed,
         hybridize=hybridize,
+        threads=worker_threads.for_step(operations(network, dataset.shape), spec.training.batch_size),
     )
     at_once = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
     evaluator = Evaluator(

@@ -12,6 +12,7 @@ from normlab.training import optimizer_state
 from normlab.training.graph import Graph
 from normlab.training.joining import joined
 from normlab.training.randomness import seed_mxnet
+from normlab.training.worker_threads import limited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ class Trainer:
         augmenter: What is done to batches.
         seed: The run's seed, for networks that draw random numbers.
         hybridize: False to run imperatively.
+        threads: With how many threads operators run, on a processor.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Trainer:
         augmenter: Augmenter,
         seed: int,
         hybridize: bool,
+        threads: int,
     ) -> None:
+        self._threads = threads
         self._network = network
         self._data = data
         self._batches = batches
@@ -99,6 +103,10 @@ class Trainer:
             mx.nd.array(part, ctx=images.context, dtype="int32")
             for part, (images, _) in zip(_split(order, len(self._data)), self._data)
         ]
+        with limited(self._threads, [images.context for images, _ in self._data]):
+            self._step_through(first, last, parts, stepped)
+
+    def _step_through(self, first: int, last: int, parts: list[Any], stepped: Callable[[int], None]) -> None:
         for step in range(first, last):
             moves = self._augmenter.inputs(step)
             if self._network.draws:
