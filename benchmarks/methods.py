@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import os
 import sys
+import tempfile
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Optional
@@ -125,14 +125,17 @@ def costliest(asked: Asked, way: str, arrays: Arrays) -> str:
     made = subject(asked, way, arrays)
     _step(made)
     mx.nd.waitall()
-    mx.profiler.set_config(profile_imperative=True, profile_symbolic=True, aggregate_stats=True, filename=os.devnull)
-    mx.profiler.dumps(reset=True)
-    mx.profiler.set_state("run")
-    for _ in range(_PROFILED):
-        _step(made)
-    mx.nd.waitall()
-    mx.profiler.set_state("stop")
-    return largest(json.loads(mx.profiler.dumps(reset=True, format="json")))
+    with tempfile.TemporaryDirectory() as folder:
+        # MXNet deletes what has this name, even a device
+        file = str(Path(folder) / "profile.json")
+        mx.profiler.set_config(profile_imperative=True, profile_symbolic=True, aggregate_stats=True, filename=file)
+        mx.profiler.dumps(reset=True)
+        mx.profiler.set_state("run")
+        for _ in range(_PROFILED):
+            _step(made)
+        mx.nd.waitall()
+        mx.profiler.set_state("stop")
+        return largest(json.loads(mx.profiler.dumps(reset=True, format="json")))
 
 
 def largest(profile: dict[str, Any]) -> str:
