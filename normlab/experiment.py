@@ -70,8 +70,7 @@ def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: 
 
         devices = contexts(spec.device, watcher.warned)
         dataset = loading.result()
-    kind = "+".join(context.device_type for context in devices)
-    folder = RunDirectory(out, spec.name, parts.label, spec.seed, parts.identity(f"{kind} {dataset.digest}"))
+    folder = RunDirectory.of(parts, out, devices, dataset.digest)
     stored = None if again else folder.stored()
     if stored is not None:
         watcher.reused(stored)

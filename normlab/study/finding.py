@@ -29,9 +29,8 @@ def directory_of(spec: Spec, out: str | Path) -> RunDirectory:
     from normlab.training.devices import contexts  # noqa: PLC0415 - MXNet, which a plan without runs does not need
 
     parts = resolve(spec, known(spec.plugins))
-    kind = "+".join(context.device_type for context in contexts(spec.device))
     digest = _digest(spec.plugins, json.dumps(parts.spec.dataset.dump(), sort_keys=True))
-    return RunDirectory(out, spec.name, parts.label, spec.seed, parts.identity(f"{kind} {digest}"))
+    return RunDirectory.of(parts, out, contexts(spec.device), digest)
 
 
 @lru_cache(maxsize=8)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
 from normlab.compat import mxnet
@@ -26,14 +24,6 @@ if TYPE_CHECKING:
     from normlab.training.optimizer import Optimizer
 
 mx = mxnet()
-
-
-@dataclass
-class Clock:
-    """Seconds spent, by what they were spent on."""
-
-    training: float = 0.0
-    evaluation: float = 0.0
 
 
 class Trainer:
@@ -197,8 +187,8 @@ def train(
     steps: int,
     every: int,
     evaluate: Callable[[int], bool],
-    stepped: Callable[[int], None] = lambda _: None,
-) -> Clock:
+    stepped: Callable[[int], None],
+) -> None:
     """Train, and evaluate every so many steps and after the last.
 
     Args:
@@ -208,20 +198,10 @@ def train(
         every: Steps between evaluations.
         evaluate: Called with the number of steps taken; says whether to go on.
         stepped: Called with the number of steps taken, after each.
-
-    Returns:
-        The seconds spent.
     """
-    clock = Clock()
     step = first_step
     while step < steps:
         until = min(steps, (step // every + 1) * every)
-        started = time.perf_counter()
         trainer.steps(step, until, stepped)
         mx.nd.waitall()
-        trained = time.perf_counter()
-        goes_on = evaluate(until)
-        clock.training += trained - started
-        clock.evaluation += time.perf_counter() - trained
-        step = until if goes_on else steps
-    return clock
+        step = until if evaluate(until) else steps
