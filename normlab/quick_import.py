@@ -1,16 +1,17 @@
 """Make the import of MXNet take half its time: what it prepares for all programs waits until this one asks for it.
 
 MXNet writes and compiles a Python function for each of its operators, some 4,000 of them, in each of its namespaces;
-a program calls a few dozen. And it imports scipy's statistics, for an instrument that normlab does not use.
+a program calls a few dozen. And it imports libraries for instruments that normlab does not use.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.machinery import PathFinder
-from types import ModuleType
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _BASE = "mxnet.base"
 _REGISTERS = ("_init_op_module", "_init_np_op_module")
 #: What MXNet imports for version numbers; where setuptools replaces it by its own, that takes another 0.1 s.
 _DISTUTILS = "distutils"
+#: What MXNet imports for statistics of its own tests, sparse matrices, downloads and pictures.
+_LATER = ("scipy.stats", "scipy.sparse", "requests", "cv2")
 
 
 @contextmanager
@@ -30,7 +33,9 @@ def prepared() -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     before = {name for name in sys.modules if name.partition(".")[0] == _DISTUTILS}
     try:
-        with _later("scipy", "stats"):
+        with ExitStack() as stack:
+            for name in _LATER:
+                stack.enter_context(_later(name))
             yield
     finally:
         sys.meta_path.remove(finder)
@@ -61,24 +66,33 @@ class _Finder:
 
 
 @contextmanager
-def _later(parent: str, child: str) -> Iterator[None]:
+def _later(name: str) -> Iterator[None]:
     """While this holds, importing this module gives a stand-in that imports it when something of it is used."""
-    name = f"{parent}.{child}"
-    if name in sys.modules:
+    if name in sys.modules or find_spec(name) is None:
         yield
         return
-    package = importlib.import_module(parent)
+    parent, _, child = name.rpartition(".")
+    package = importlib.import_module(parent) if parent else None
     stand_in = ModuleType(name)
-    vars(stand_in)["__getattr__"] = lambda attribute: getattr(importlib.import_module(name), attribute)
+    vars(stand_in)["__getattr__"] = lambda attribute: _of_module(name, attribute)
     sys.modules[name] = stand_in
-    setattr(package, child, stand_in)
+    if package:
+        setattr(package, child, stand_in)
     try:
         yield
     finally:
         if sys.modules[name] is stand_in:
             del sys.modules[name]
-        if getattr(package, child) is stand_in:
+        if package and getattr(package, child) is stand_in:
             delattr(package, child)
+
+
+def _of_module(name: str, attribute: str) -> Any:
+    if (name, attribute) == ("scipy.sparse", "csr"):
+        # MXNet asks of each array whether it is such a matrix; none is before somebody has imported what makes them
+        known = sys.modules.get(name)
+        return SimpleNamespace(csr_matrix=vars(known).get("csr_matrix", ()) if known else ())
+    return getattr(importlib.import_module(name), attribute)
 
 
 def _registering_lazily(register: Callable[..., None]) -> Callable[..., None]:

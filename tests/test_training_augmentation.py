@@ -153,7 +153,11 @@ def test_nothing_listed_is_nothing_done():
     assert made.inputs(0) == [()]
     assert made(mx.nd, batch) is batch
     split = dataset().splits["train"]
+    stored = made.stored(split, CPU)
+    assert stored.dtype == np.uint8
+    assert (stored.asnumpy() == split.images).all()
     assert (made.prepared(split, CPU).asnumpy() == split.pixels()).all()
+    assert (made.pixels(mx.nd, stored).asnumpy() == split.pixels()).all()
 
 
 def test_standardization_makes_channels_of_the_train_split_standard():

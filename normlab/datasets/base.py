@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
+#: What bytes are multiplied by to be pixels in [0, 1].
+OF_BYTE = 1 / 255
 Limit = Optional[PositiveInt]
 _FEATURES, _IMAGES = 2, 4  # numbers of axes
 
@@ -57,7 +59,7 @@ class Split:
         """Images as float32: bytes times 1/255, so in [0, 1]; floats as they are, not copied."""
         if self.images.dtype == np.float32:
             return self.images
-        return np.multiply(self.images, np.float32(1 / 255), dtype=np.float32)
+        return np.multiply(self.images, np.float32(OF_BYTE), dtype=np.float32)
 
     def first(self, count: int | None) -> Split:
         """The first `count` examples, as views; all of them if `count` is None."""

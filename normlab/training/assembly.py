@@ -13,6 +13,7 @@ from normlab.training import worker_threads
 from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
 from normlab.training.evaluation import Evaluator
+from normlab.training.examples import examples
 from normlab.training.loop import Trainer
 from normlab.training.randomness import keyed
 
@@ -53,20 +54,17 @@ def assemble(
     transforms = [chosen.made() for chosen in parts.augmentation]
     augmenter = Augmenter(transforms, dataset, spec.seed, spec.training.batch_size, devices)
 
-    def on_device(split: str, device: Any) -> tuple[Any, Any]:
-        labels = mx.nd.array(dataset.splits[split].labels, ctx=device, dtype="float32")
-        return augmenter.prepared(dataset.splits[split], device), labels
-
-    data = {"train": [on_device("train", device) for device in devices]}
-    for split in spec.evaluation.splits:
-        data.setdefault(split, [on_device(split, devices[0])])
+    train = dataset.splits["train"]
+    data = [
+        (augmenter.stored(train, device), mx.nd.array(train.labels, ctx=device, dtype="float32")) for device in devices
+    ]
     hybridize = spec.hybridize and network.hybridizable
-    batches = Batches(spec.seed, len(dataset.splits["train"]), spec.training.batch_size)
+    batches = Batches(spec.seed, len(train), spec.training.batch_size)
     trainer = Trainer(
         network,
         loss,
         parts.optimizer.made(),
-        data["train"],
+        data,
         batches,
         schedule=partial(parts.schedule.made(), steps=steps),
         augmenter=augmenter,
@@ -75,7 +73,14 @@ def assemble(
         threads=worker_threads.for_step(operations(network, dataset.shape), spec.training.batch_size),
     )
     at_once = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
-    evaluator = Evaluator(
-        network, loss, {split: data[split][0] for split in spec.evaluation.splits}, at_once, hybridize=hybridize
+    evaluated, pixels = examples(
+        dataset,
+        spec.evaluation.splits,
+        network,
+        augmenter,
+        devices[0],
+        at_once=at_once is None,
+        hybridize=hybridize,
     )
+    evaluator = Evaluator(network, loss, evaluated, at_once, pixels=pixels, hybridize=hybridize)
     return network, trainer, evaluator, batches

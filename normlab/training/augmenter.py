@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from normlab.compat import mxnet
+from normlab.datasets.base import OF_BYTE
+from normlab.training.devices import put
 from normlab.training.moves import OUTSIDE, Crop, Flip
 from normlab.training.randomness import generator
 from normlab.training.standardization import Standardize
@@ -40,6 +42,7 @@ class Augmenter:
 
     Attributes:
         moves: What of it moves pixels at random.
+        standardizes: Whether it standardizes pixels.
     """
 
     def __init__(
@@ -51,16 +54,21 @@ class Augmenter:
         self._shape = dataset.shape
         fits = [t.statistics(dataset.splits["train"]) for t in transforms if isinstance(t, Standardize)]
         self._statistics = fits[0] if fits else None
+        self.standardizes = self._statistics is not None
+        self._are_bytes = dataset.splits["train"].images.dtype == np.uint8 and not self.standardizes
         self._devices = [(device, self._borders(transforms, device, len(devices))) for device in devices]
 
+    def stored(self, split: Split, device: Any) -> Any:
+        """The images of a split on a device: as they are, or standardized, where that is listed."""
+        return put(split.images if self._statistics is None else self._statistics.standardized(split.pixels()), device)
+
     def prepared(self, split: Split, device: Any) -> Any:
-        """The examples of a split on a device, for training or evaluation: standardized, where that is listed."""
-        pixels = split.pixels()
-        if self._statistics is not None:
-            pixels = self._statistics.standardized(pixels)
-        if device == mx.cpu(0) and pixels is not split.images:
-            return mx.nd.from_numpy(pixels)  # nobody else holds them, so the device may have them without a copy
-        return mx.nd.array(pixels, ctx=device)
+        """What networks take, of a whole split, on a device."""
+        return put(split.pixels(), device) if self._are_bytes else self.stored(split, device)
+
+    def pixels(self, F: Any, stored: Any) -> Any:
+        """What networks take, from what `stored` gives, or some of it: bytes become numbers from 0 to 1."""
+        return F.BlockGrad(F.cast(stored, dtype="float32") * OF_BYTE) if self._are_bytes else stored
 
     def inputs(self, step: int) -> list[tuple[Any, ...]]:
         """What `__call__` takes besides the batch in this step, for each device."""

@@ -11,6 +11,8 @@ from normlab.errors import DeviceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 
 def contexts(wanted: Sequence[str], warn: Callable[[str], None] = lambda _: None) -> list[Any]:
     """The MXNet contexts that are meant.
@@ -32,6 +34,14 @@ def contexts(wanted: Sequence[str], warn: Callable[[str], None] = lambda _: None
             warn(f"there is a GPU, but {_why_no_gpu()}; using the CPU")
         return [mx.gpu(0) if found else mx.cpu(0)]
     return [_context(name, found) for name in wanted]
+
+
+def put(array: NDArray[Any], device: Any) -> Any:
+    """An array that nobody writes to any more, on a device; without a copy where the device is this processor."""
+    mx = mxnet()
+    if device == mx.cpu(0) and array.flags.c_contiguous:
+        return mx.nd.from_numpy(array)
+    return mx.nd.array(array, ctx=device, dtype=array.dtype)
 
 
 def _context(name: str, gpus: int) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from normlab.compat import mxnet
 from normlab.training.graph import Graph
+from normlab.training.prediction import faster
 
 if TYPE_CHECKING:
     from normlab.models.network import Network
+    from normlab.training.examples import Examples
     from normlab.training.losses import Loss
 
 mx = mxnet()
@@ -38,8 +40,9 @@ class Evaluator:
     Args:
         network: The network.
         loss: Its loss.
-        splits: Inputs and labels of each split, on the network's first device.
+        splits: The examples of each split, on the network's first device.
         batch_size: Examples a call, or None for a whole split at once.
+        pixels: `pixels(F, inputs)` makes what the network takes of a split's inputs.
         hybridize: False to run imperatively.
     """
 
@@ -47,27 +50,28 @@ class Evaluator:
         self,
         network: Network,
         loss: Loss,
-        splits: dict[str, tuple[Any, Any]],
+        splits: dict[str, Examples],
         batch_size: int | None,
         *,
+        pixels: Callable[[Any, Any], Any],
         hybridize: bool,
     ) -> None:
         self._splits = splits
         self._batch_size = batch_size
 
-        def scores(F: Any, inputs: Any, labels: Any) -> tuple[Any, Any]:
-            outputs = network.block(inputs)
+        def scores(F: Any, inputs: Any, labels: Any, *_: Any) -> tuple[Any, Any]:
+            outputs = network.block(pixels(F, inputs))
             right = F.sum(F.argmax(outputs, axis=1) == labels)
             return right, F.sum(loss.each(F, outputs, labels))
 
-        self._graph = Graph(scores, network.parameters.values(), training=False, hybridize=hybridize, fold=True)
+        self._graph = Graph(scores, network.parameters.values(), training=False, hybridize=hybridize, rewrite=faster)
 
     def __call__(self, split: str) -> Score:
         """Evaluate one split."""
-        inputs, labels = self._splits[split]
+        inputs, labels, tiers = self._splits[split]
         size = self._batch_size or len(labels)
         calls = [
-            self._graph(inputs[start : start + size], labels[start : start + size])
+            self._graph(inputs[start : start + size], labels[start : start + size], *tiers)
             for start in range(0, len(labels), size)
         ]
         right, loss = (sum(float(call[index].asscalar()) for call in calls) for index in (0, 1))

@@ -10,7 +10,6 @@ import numpy as np
 from normlab import norm_state
 from normlab.compat import mxnet
 from normlab.norm_state import Constant, Trace
-from normlab.training.folding import folded
 from normlab.training.guarding import no_compiled_functions
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ class Graph:
         training: Whether it is traced for training.
         hybridize: False to run it imperatively, operator by operator.
         freeze_state: Whether new states of norms are dropped instead of written.
-        fold: Whether scales and shifts may be folded into the layers beside them, which changes the last bits; for
-            graphs that nobody differentiates.
+        rewrite: `rewrite(graph, shapes, inputs)` gives another graph for the same outputs, from the shapes of all
+            variables and the names of those for the inputs; of graphs that nobody differentiates.
     """
 
     def __init__(
@@ -44,14 +43,14 @@ class Graph:
         training: bool,
         hybridize: bool = True,
         freeze_state: bool = False,
-        fold: bool = False,
+        rewrite: Callable[[Any, dict[str, tuple[int, ...]], list[str]], Any] | None = None,
     ) -> None:
         self._function = function
         self._parameters = {parameter.name: parameter for parameter in parameters}
         self._training = training
         self._hybridize = hybridize
         self._freeze_state = freeze_state
-        self._fold = fold
+        self._rewrite = rewrite
         self._op: Any = None
         self._arguments: list[tuple[str, Any]] = []
         self._states: list[Any] = []
@@ -96,10 +95,10 @@ class Graph:
         self._wanted = trace.constants
         self._states = [parameter for parameter, _ in trace.updates]
         graph = mx.sym.Group(outputs + [value for _, value in trace.updates])
-        if self._fold:
+        if self._rewrite is not None:
             arguments = self._bound(graph, names, trace)
             shapes = [self._argument(kind, what, inputs).shape for kind, what in arguments]
-            graph = folded(graph, dict(zip(graph.list_inputs(), shapes)))
+            graph = self._rewrite(graph, dict(zip(graph.list_inputs(), shapes)), names)
         self._arguments = self._bound(graph, names, trace)
         of_data = [index for index, (kind, _) in enumerate(self._arguments) if kind == "input"]
         of_parameters = [index for index, (kind, _) in enumerate(self._arguments) if kind != "input"]

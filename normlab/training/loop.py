@@ -80,7 +80,8 @@ class Trainer:
         self._learning_rate = self._gluon.learning_rate
 
         def step_loss(F: Any, indices: Any, images: Any, labels: Any, *moves: Any) -> Any:
-            outputs = network.block(augmenter(F, F.take(images, indices), *moves))
+            batch = augmenter.pixels(F, F.take(images, indices))
+            outputs = network.block(augmenter(F, batch, *moves))
             return F.sum(loss.each(F, outputs, F.take(labels, indices))) * factor
 
         self._graph = Graph(step_loss, network.parameters.values(), training=True, hybridize=hybridize)

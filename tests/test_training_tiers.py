@@ -1,0 +1,170 @@
+"""Tiers: what is left out of a dense layer's product is 0, and every example comes out in its own row."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from normlab.api import run
+from normlab.compat import mxnet
+from normlab.datasets import mnist
+from normlab.spec import parse_spec
+from normlab.training import examples
+from normlab.training.tiers import restoring, tiered, tiers
+
+mx = mxnet()
+sym = mx.sym
+RNG = np.random.default_rng(0)
+X = sym.var("x")
+
+
+def sparse(rows=400, features=30, dtype=np.uint8):
+    """Each example uses a block of features near the middle."""
+    table = np.zeros((rows, features), dtype)
+    for row in table:
+        first, last = sorted(np.clip(RNG.normal(features / 2, features / 8, 2).astype(int), 0, features - 1))
+        row[first : last + 1] = RNG.integers(1, 256, last + 1 - first)
+    return table
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("count", [2, 7, 16])
+def test_every_example_is_in_one_tier_with_all_that_it_uses(count, dtype):
+    table = sparse(dtype=dtype)
+    table[3] = 0  # uses nothing at all
+    cut = tiers(table, count)
+    assert cut is not None
+    assert len(cut) == count
+    assert sorted(np.concatenate([tier.rows for tier in cut])) == list(range(len(table)))
+    for tier in cut:
+        left_out = np.delete(table[tier.rows], tier.columns, axis=1)
+        assert len(tier.rows)
+        assert len(tier.columns)
+        assert not left_out.any()
+
+
+def test_more_tiers_leave_out_more():
+    table = sparse()
+    products = [sum(len(rows) * len(columns) for rows, columns in tiers(table, count)) for count in (2, 4, 16)]
+    assert products == sorted(products, reverse=True)
+    assert products[-1] < 0.7 * table.size
+
+
+def test_half_of_the_products_of_mnist_go():
+    split = mnist.mnist(limit=2000).splits["train"]
+    table = split.images.reshape(len(split), -1)
+    cut = tiers(table, 16)
+    assert sum(len(rows) * len(columns) for rows, columns in cut) < 0.58 * table.size
+
+
+def test_where_nothing_is_0_there_are_none():
+    assert tiers(RNG.integers(1, 256, (100, 20), dtype=np.uint8), 4) is None
+    assert tiers(RNG.normal(size=(100, 20)).astype(np.float32), 4) is None
+
+
+def in_graph(graph, table, count=4):
+    """The outputs of a graph as it is and in tiers, and the operators of the latter."""
+    shapes = dict(zip(graph.list_arguments(), graph.infer_shape(x=table.shape)[0]))
+    values = {name: mx.nd.array(RNG.normal(size=size)) for name, size in shapes.items()}
+    values["x"] = mx.nd.array(table, dtype=table.dtype)
+    cut = tiers(table.reshape(len(table), -1), count)
+    names = [(f"values{index}", f"columns{index}") for index in range(count)]
+    small = tiered(graph, shapes, "x", names, "places")
+    factor = np.float32(1 / 255) if table.dtype == np.uint8 else np.float32(1)
+    for (value, column), tier in zip(names, cut):
+        own = table.reshape(len(table), -1)[tier.rows][:, tier.columns]
+        values[value] = mx.nd.array(own.astype(np.float32) * factor)
+        values[column] = mx.nd.array(tier.columns, dtype="int32")
+    values["places"] = mx.nd.array(restoring(cut), dtype="int32")
+    outputs = []
+    for each in (graph, small):
+        result = mx.nd.CachedOp(each)(*[values[name] for name in each.list_inputs()])
+        outputs.append([array.asnumpy() for array in (result if isinstance(result, list) else [result])])
+    return (*outputs, [node["op"] for node in json.loads(small.tojson())["nodes"]], small.list_inputs())
+
+
+def dense(x, name="dense", **options):
+    bias = [] if options.get("no_bias") else [sym.var(f"{name}_bias")]
+    return sym.FullyConnected(x, sym.var(f"{name}_weight"), *bias, num_hidden=5, **options)
+
+
+def of_bytes(x):
+    return sym.BlockGrad(sym.cast(x, dtype="float32") * (1 / 255))
+
+
+@pytest.mark.parametrize(
+    ("graph", "dtype"),
+    [
+        (dense(X), np.float32),
+        (dense(X, no_bias=True), np.float32),
+        (sym.relu(dense(dense(X), "after")), np.float32),
+        (sym.Group([dense(X), dense(X, "other")]), np.float32),
+        (dense(of_bytes(X)), np.uint8),
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("shape", [(-1, 30), (-1, 1, 5, 6)], ids=["table", "images"])
+def test_a_dense_layer_takes_tiers(graph, dtype, shape):
+    plain, small, operators, inputs = in_graph(graph, sparse(dtype=dtype).reshape(shape))
+    assert "concat" in [op.lower() for op in operators]
+    assert "x" not in inputs
+    for one, other in zip(plain, small):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        dense(sym.relu(X)),
+        sym.Group([dense(X), sym.sum(X)]),
+        dense(X, flatten=False),
+        sym.Group([X]),
+    ],
+    ids=range(4),
+)
+def test_where_something_else_uses_the_examples_the_graph_stays(graph):
+    _, _, _, inputs = in_graph(graph, sparse(dtype=np.float32))
+    assert "x" in inputs
+
+
+SPEC = """
+name: tiers
+dataset: {name: mnist, limit: 2100, validation: 10}
+model: {name: mlp, hidden: [12, 8], activation: tanh}
+norm: {name: batch, predict: batch}
+optimizer: {name: sgd, learning_rate: 0.1}
+training: {steps: 4, batch_size: 32}
+evaluation: {every: 2, batch_size: all}
+device: cpu
+"""
+
+
+def histories(out, monkeypatch, *overrides):
+    """A run in tiers, one without, and one operator by operator."""
+    for least, hybridize in ((1000, "true"), (10_000, "true"), (1000, "false")):
+        monkeypatch.setattr(examples.tiers, "LEAST", least)
+        spec = parse_spec(SPEC, "tiers.yaml", [f"hybridize={hybridize}", *overrides])
+        yield run(spec, out=out / f"{least}{hybridize}")
+
+
+@pytest.mark.parametrize(
+    "norm", ["none", "layer", "{name: batch, predict: batch}", "weight_norm", "{name: ghost_batch}"]
+)
+def test_a_run_scores_the_same(tmp_path, monkeypatch, norm):
+    in_tiers, without, imperative = histories(tmp_path, monkeypatch, f"norm={norm}")
+    assert without.result.parameters_digest == in_tiers.result.parameters_digest
+    for other in (without, imperative):
+        for split in ("train", "test"):
+            np.testing.assert_allclose(in_tiers.loss(split), other.loss(split), rtol=1e-4)
+
+
+def test_tiers_are_used_where_they_serve(tmp_path, monkeypatch):
+    seen = []
+    original = examples._in_tiers
+    monkeypatch.setattr(examples, "_in_tiers", lambda *given: seen.append(original(*given)) or seen[-1])
+    for override in ("norm=none", "model={name: lenet}", "evaluation.batch_size=500", "augmentation=[standardize]"):
+        run(parse_spec(SPEC, "tiers.yaml", [override]), out=tmp_path)
+    assert len(seen) == 1
+    assert [len(arrays) for arrays in seen[0].values()] == [5, 5]  # two tiers: values, columns, and the places
