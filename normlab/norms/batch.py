@@ -28,7 +28,7 @@ class BatchNorm(NormLayer):
     """Standardize each channel over the batch and all positions.
 
     Shapes: x and y `(N, C)`, `(N, C, H, W)` or `(N, T, C)`. Parameters: gamma `(C,)` from 1, beta `(C,)` from 0.
-    State: running_mean `(C,)` from 0, running_var `(C,)` from 1.
+    State, with `predict` `running`: running_mean `(C,)` from 0, running_var `(C,)` from 1.
 
     Args:
         epsilon: Added to the variance, inside the root.
@@ -58,11 +58,12 @@ class BatchNorm(NormLayer):
         self.predict = predict
         self.unbiased_running_var = unbiased_running_var
         self.affine()
-        self.state("running_mean", "zeros")
-        self.state("running_var", "ones")
+        if predict == "running":
+            self.state("running_mean", "zeros")
+            self.state("running_var", "ones")
 
     def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any
+        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any = None, running_var: Any = None
     ) -> Any:
         """Standardize, and in training move the running statistics."""
         if not self.training and self.predict == "running":
@@ -70,7 +71,7 @@ class BatchNorm(NormLayer):
         if not self.training and self.layout == "NC":
             return table_standardize(F, x, gamma, beta, self.epsilon)
         y, mean, variance = batch_standardize(F, x, gamma, beta, self.in_channels, self.epsilon)
-        if self.training:
+        if self.training and self.predict == "running":
             keep, new = self.momentum, 1 - self.momentum
             if self.unbiased_running_var:
                 count = values_per_channel(F, x)

@@ -31,6 +31,8 @@ class Graph:
         training: Whether it is traced for training.
         hybridize: False to run it imperatively, operator by operator.
         freeze_state: Whether new states of norms are dropped instead of written.
+        one_shape: Whether all calls have inputs of the same shapes, which lets operators be sent to the device many at
+            a time; what an operator writes to its own inputs may only be read after `waitall()` then.
         rewrite: `rewrite(graph, shapes, inputs)` gives another graph for the same outputs, from the shapes of all
             variables and the names of those for the inputs; of graphs that nobody differentiates.
     """
@@ -43,6 +45,7 @@ class Graph:
         training: bool,
         hybridize: bool = True,
         freeze_state: bool = False,
+        one_shape: bool = False,
         rewrite: Callable[[Any, dict[str, tuple[int, ...]], list[str]], Any] | None = None,
     ) -> None:
         self._function = function
@@ -50,9 +53,11 @@ class Graph:
         self._training = training
         self._hybridize = hybridize
         self._freeze_state = freeze_state
+        self._one_shape = one_shape
         self._rewrite = rewrite
         self._op: Any = None
         self._arguments: list[tuple[str, Any]] = []
+        self._fixed: dict[Any, list[Any]] = {}
         self._states: list[Any] = []
         self._outputs = 0
         self._wanted: dict[str, Constant] = {}
@@ -74,7 +79,7 @@ class Graph:
                 return self._imperative(inputs)
             if self._op is None:
                 self._trace(inputs)
-            outputs = self._op(*[self._argument(kind, what, inputs) for kind, what in self._arguments])
+            outputs = self._op(*self._given(inputs))
         outputs = outputs if isinstance(outputs, list) else [outputs]
         if self._states and not self._freeze_state and not norm_state.is_frozen():
             norm_state.write_all(zip(self._states, outputs[self._outputs :]))
@@ -102,9 +107,8 @@ class Graph:
         self._arguments = self._bound(graph, names, trace)
         of_data = [index for index, (kind, _) in enumerate(self._arguments) if kind == "input"]
         of_parameters = [index for index, (kind, _) in enumerate(self._arguments) if kind != "input"]
-        # static_shape would let running statistics be read stale
         flags = [("data_indices", of_data), ("param_indices", of_parameters), ("static_alloc", True)]
-        self._op = mx.nd.CachedOp(graph, flags)
+        self._op = mx.nd.CachedOp(graph, [*flags, ("static_shape", self._one_shape)])
 
     def _bound(self, graph: Any, names: list[str], trace: Trace) -> list[tuple[str, Any]]:
         """What each of a graph's inputs stands for."""
@@ -117,6 +121,18 @@ class Graph:
             else:
                 arguments.append(("parameter", self._parameters[name]))
         return arguments
+
+    def _given(self, inputs: tuple[Any, ...]) -> list[Any]:
+        """What each of the graph's inputs is in this call; parameters stay where they were in the first one."""
+        context = inputs[0].context
+        if context not in self._fixed:
+            self._fixed[context] = [
+                what.data(context) if kind == "parameter" else None for kind, what in self._arguments
+            ]
+        return [
+            self._argument(kind, what, inputs) if fixed is None else fixed
+            for fixed, (kind, what) in zip(self._fixed[context], self._arguments)
+        ]
 
     def _argument(self, kind: str, what: Any, inputs: tuple[Any, ...]) -> Any:
         if kind == "input":

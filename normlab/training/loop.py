@@ -84,7 +84,7 @@ class Trainer:
             outputs = network.block(augmenter(F, batch, *moves))
             return F.sum(loss.each(F, outputs, F.take(labels, indices))) * factor
 
-        self._graph = Graph(step_loss, network.parameters.values(), training=True, hybridize=hybridize)
+        self._graph = Graph(step_loss, network.parameters.values(), training=True, hybridize=hybridize, one_shape=True)
 
     def steps(self, first: int, last: int, stepped: Callable[[int], None]) -> None:
         """Take the steps from `first` up to and without `last`, counted from 0."""

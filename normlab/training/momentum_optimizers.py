@@ -27,7 +27,9 @@ def sgd(
         decay_gamma_beta: Whether scales and shifts of norms decay like weights.
         decay_bias: Whether biases decay like weights.
     """
-    rule = mxnet().optimizer.SGD(learning_rate=learning_rate, momentum=momentum, wd=weight_decay)
+    from normlab.training.optimizer_rules import SGD  # noqa: PLC0415 - loads MXNet, which checking a spec does without
+
+    rule = SGD(momentum, learning_rate=learning_rate, wd=weight_decay)
     return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
 
 

@@ -50,6 +50,25 @@ class Rule(MXNetOptimizer):
         raise NotImplementedError
 
 
+class SGD(Rule):
+    """Gradient descent; MXNet calls an operator for many weights at once, which takes up to three times as long."""
+
+    def __init__(self, momentum: float, **common: Any) -> None:
+        super().__init__(**common)
+        self.momentum = momentum
+
+    def create_state(self, index: int, weight: Any) -> tuple[Any, ...]:
+        """The momentum, if there is one."""
+        return super().create_state(index, weight) if self.momentum else ()
+
+    def step(self, weight: Any, gradient: Any, state: tuple[Any, ...], rate: float, step: int) -> None:  # noqa: ARG002
+        """`v = momentum v - rate g`, `w = w + v`."""
+        if state:
+            nd.sgd_mom_update(weight, gradient, state[0], out=weight, lr=rate, momentum=self.momentum)
+        else:
+            nd.sgd_update(weight, gradient, out=weight, lr=rate)
+
+
 class NAG(Rule):
     """Nesterov's accelerated gradient; MXNet's operator takes the decay of the momentum from the new weight."""
 
