@@ -51,6 +51,9 @@ class NormLayer(Parameterized):
     replaces_activation: ClassVar[bool] = False
     #: Whether the method applies the activation itself, `self.activation`, inside its formula.
     needs_activation: ClassVar[bool] = False
+    #: Whether the method looks at the layer right before the site. Then `hybrid_forward` gets, after x, what that layer
+    #: takes in this pass, and its weight; `self.before` knows its geometry (`normlab.layer_before.LayerBefore`).
+    needs_layer_before: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class NormLayer(Parameterized):
         self.gamma_initializer = gamma_initializer
         self.beta_initializer = beta_initializer
         self.activation = activation
+        self.before: Any = None
 
     def affine(self, *, scale: bool = True, center: bool = True) -> None:
         """Declare gamma and beta, each `(C,)`, learned if the site lets them be.
@@ -100,7 +104,8 @@ class NormLayer(Parameterized):
 
         Args:
             F: `mx.nd` or `mx.sym`.
-            x: Activations, `(N, C)` or `(N, C, positions ...)`.
+            x: Activations, `(N, C)` or `(N, C, positions ...)`; with `needs_layer_before`, what the layer before takes
+                and its weight follow.
             **parameters: What was declared, by name.
 
         Returns:
@@ -188,10 +193,11 @@ class Norm:
         text = next((factory.__doc__ for factory in self.factories if factory.__doc__), "") or ""
         return text.strip().split("\n", 1)[0]
 
-    def block(self, **parameters: Any) -> Any:
+    def block(self, *, layer_before: Any = None, **parameters: Any) -> Any:
         """Make the method's layer as a Gluon block, to be used in any network.
 
         Args:
+            layer_before: The `Dense` or `Conv2D` layer right before the block, for a method that looks at its weight.
             **parameters: The method's parameters and the site's (`in_channels`, `layout`, ...).
 
         Returns:
@@ -204,4 +210,4 @@ class Norm:
             raise SpecError(f"norm {self.name!r} puts no layer into a network; it acts by {', '.join(self.ways)}")
         from normlab.norm_block import NormBlock  # noqa: PLC0415 - loads MXNet, which listing does without
 
-        return NormBlock(self.layer(**parameters))
+        return NormBlock(self.layer(**parameters), layer_before)

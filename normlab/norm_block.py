@@ -9,7 +9,9 @@ import numpy as np
 
 from normlab import norm_state
 from normlab.compat import mxnet
+from normlab.errors import SpecError
 from normlab.initializers import declared_initializer
+from normlab.layer_before import LayerBefore
 
 if TYPE_CHECKING:
     from normlab.norm import NormLayer
@@ -69,39 +71,64 @@ class Host(HybridBlock):
 class NormBlock(Host):
     """A norm at one site.
 
-    Inputs: `(N, C)`, `(N, C, H, W)` or `(N, T, C)`, as the site's layout says. Output: the same shape.
+    Inputs: `(N, C)`, `(N, C, H, W)` or `(N, T, C)`, as the site's layout says. Output: the same shape. Where the method
+    looks at the layer before, what that layer takes and its weight may follow, to be used instead of its own.
+
+    Args:
+        layer: The method.
+        layer_before: The `Dense` or `Conv2D` layer right before the site, for a method that looks at it.
+
+    Raises:
+        SpecError: The method looks at the layer before, and there is none that it can look at.
     """
 
-    def __init__(self, layer: NormLayer) -> None:
+    def __init__(self, layer: NormLayer, layer_before: Any = None) -> None:
+        if layer.needs_layer_before:
+            layer.before = _looked_at(layer, layer_before)
         if layer.in_channels:
             layer.prepare()
-        super().__init__(layer, layer.in_channels)
+        is_known = layer.in_channels and (layer.before is None or layer.before.unit_size)
+        super().__init__(layer, layer.in_channels if is_known else 0)
+        self._is_known = bool(is_known)
 
     def infer_shape(self, x: Any, *_: Any) -> None:
         """Complete shapes that were unknown at construction, from the first input."""
-        self.method.in_channels = x.shape[self.method.axis]
-        self.method.prepare()
+        if not self.method.in_channels:
+            self.method.in_channels = x.shape[self.method.axis]
+            self.method.prepare()
         self._shapes_from(self.method.in_channels)
+        self._is_known = True
 
     def _deferred_infer_shape(self, *_: Any) -> None:
         """Leave shapes as they are: `forward` has completed them."""
 
     def forward(self, x: Any, *args: Any) -> Any:
         """Compute the norm; the first array tells the number of channels if it was not given."""
-        if not self.method.in_channels and isinstance(x, mx.nd.NDArray):
+        if not self._is_known and isinstance(x, mx.nd.NDArray):
             self.infer_shape(x)
+        if self.method.before is not None and not args:
+            args = self.method.before.now(x)
         return super().forward(x, *args)
 
-    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, *before: Any, **parameters: Any) -> Any:
         """Compute the norm, with the channels moved to axis 1 and back."""
         axis = self.method.axis
         if axis == 1:
-            return self._run(F, x, **parameters)
-        y = self._run(F, F.swapaxes(x, dim1=1, dim2=axis), **parameters)
+            return self._run(F, x, *before, **parameters)
+        y = self._run(F, F.swapaxes(x, dim1=1, dim2=axis), *before, **parameters)
         return F.swapaxes(y, dim1=1, dim2=axis)
 
     def __repr__(self) -> str:
         return f"{type(self.method).__name__}(in_channels={self.method.in_channels}, layout={self.method.layout})"
+
+
+def _looked_at(layer: NormLayer, layer_before: Any) -> LayerBefore:
+    if layer_before is None:
+        raise SpecError(
+            f"{type(layer).__name__} looks at the weight of the layer right before its site, and there is none here; "
+            "expected a Dense or Conv2D right before it"
+        )
+    return LayerBefore(layer_before)
 
 
 class WeightBlock(Host):

@@ -74,24 +74,27 @@ def _later(name: str) -> Iterator[None]:
     parent, _, child = name.rpartition(".")
     package = importlib.import_module(parent) if parent else None
     stand_in = ModuleType(name)
-    vars(stand_in)["__getattr__"] = lambda attribute: _of_module(name, attribute)
+    vars(stand_in)["__getattr__"] = lambda attribute: _of_module(stand_in, attribute)
     sys.modules[name] = stand_in
     if package:
         setattr(package, child, stand_in)
     try:
         yield
     finally:
-        if sys.modules[name] is stand_in:
+        if sys.modules.get(name) is stand_in:
             del sys.modules[name]
         if package and getattr(package, child) is stand_in:
             delattr(package, child)
 
 
-def _of_module(name: str, attribute: str) -> Any:
+def _of_module(stand_in: ModuleType, attribute: str) -> Any:
+    name = stand_in.__name__
+    known = sys.modules.get(name)
     if (name, attribute) == ("scipy.sparse", "csr"):
         # MXNet asks of each array whether it is such a matrix; none is before somebody has imported what makes them
-        known = sys.modules.get(name)
         return SimpleNamespace(csr_matrix=vars(known).get("csr_matrix", ()) if known else ())
+    if known is stand_in:  # what is imported meanwhile uses it already, as GluonCV does
+        del sys.modules[name]
     return getattr(importlib.import_module(name), attribute)
 
 

@@ -55,6 +55,21 @@ class Applying(NormLayer):
         return F.Activation(x, act_type=self.activation)
 
 
+class Weighing(NormLayer):
+    """Multiplies by the mean weight of the layer before, and keeps the mean of what that takes, for each weight."""
+
+    needs_layer_before = True
+
+    def __init__(self, **site):
+        super().__init__(**site)
+        self.state("last", shape=lambda channels: (channels, self.before.unit_size))
+
+    def hybrid_forward(self, F, x, taken, weight, last):
+        if self.training:
+            self.update(last=F.broadcast_like(F.reshape(F.mean(taken), shape=(1, 1)), last))
+        return F.broadcast_mul(x, F.reshape(F.mean(weight), shape=(1,) * len(self.layout)))
+
+
 class Doubling(NormWeight):
     """Uses twice the weight."""
 
@@ -79,6 +94,7 @@ NORMS = {
     "plain": Norm("plain", layer=Plain),
     "gate": Norm("gate", layer=Gate),
     "applying": Norm("applying", layer=Applying),
+    "weighing": Norm("weighing", layer=Weighing),
     "doubling": Norm("doubling", weight=Doubling),
     "scaling": Norm("scaling", residual=Scaling),
 }

@@ -67,6 +67,8 @@ def traits(norm: Norm) -> list[str]:
         found.append("keeps running state")
     if getattr(norm.layer, "replaces_activation", False):
         found.append("replaces the activation")
+    if getattr(norm.layer, "needs_layer_before", False):
+        found.append("looks at the layer before")
     if norm.layer is not None:
         found.append(f"layouts {' '.join(norm.layer.layouts)}")
     if norm.provenance != "confirmed":

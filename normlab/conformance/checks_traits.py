@@ -48,9 +48,13 @@ def takes_what_a_site_tells(specimen: Specimen) -> None:
 def infers_channels(specimen: Specimen) -> None:
     """Told no number of channels, it finds it at the first call and then computes the same."""
     inputs = specimen.inputs()
-    block = specimen.norm.block(layout=specimen.place.layout, activation=usual_activation(specimen.norm))
+    block = specimen.norm.block(
+        layout=specimen.place.layout,
+        activation=usual_activation(specimen.norm),
+        layer_before=specimen.layer_before,
+    )
     block.initialize()
-    arrays = specimen.arrays(inputs)
+    arrays = specimen.with_layer_before(specimen.arrays(inputs))
     block(*arrays)
     found = own_parameters(block)
     for name, value in specimen.values().items():

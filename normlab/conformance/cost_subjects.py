@@ -99,6 +99,15 @@ class Arrays:
         self.weight = drawn(of_weight, float(np.prod(of_weight[1:])) ** -0.5)
         self.weight_cotangent = drawn(of_weight)
 
+    def layer(self) -> Any:
+        """The layer that has such a weight, from C to C channels."""
+        nn = mx.gluon.nn
+        if self.layout == "NC":
+            return nn.Dense(self.channels, in_units=self.channels)
+        rows, columns = _KERNEL
+        padding = (rows // 2, columns // 2)
+        return nn.Conv2D(self.channels, _KERNEL, padding=padding, in_channels=self.channels)
+
     @property
     def weight_name(self) -> str:
         """What networks call such a weight."""
@@ -130,7 +139,11 @@ def subject(asked: Asked, way: str, arrays: Arrays) -> Subject:
 def _layer(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:
     # as sites do: a method that replaces the activation computes it too
     method = factory(**own, in_channels=arrays.channels, layout=arrays.layout, activation="relu")
-    return _hosted(NormBlock(method), arrays.inputs[:1], arrays.cotangent)
+    if not method.needs_layer_before:
+        return _hosted(NormBlock(method), arrays.inputs[:1], arrays.cotangent)
+    x, taken = arrays.inputs
+    inputs = [x, taken.detach(), arrays.weight.detach()]
+    return _hosted(NormBlock(method, arrays.layer()), inputs, arrays.cotangent)
 
 
 def _weight(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:

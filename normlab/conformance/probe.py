@@ -41,10 +41,10 @@ class _Small(HybridBlock):
             return nn.Dense(width, flatten=False, use_bias=use_bias)
 
         self.layer0 = sites.layer_before(layer, width, layout)
-        self.site0 = sites.norm(width, layout, activation="relu")
+        self.site0 = sites.norm(width, layout, activation="relu", layer_before=self.layer0)
         if self._residual:
             self.layer1 = sites.layer_before(layer, width, layout)
-            self.site1 = sites.norm(width, layout)
+            self.site1 = sites.norm(width, layout, layer_before=self.layer1)
             self.join = sites.residual(width, 0, 1)
         self.classes = nn.Dense(CLASSES)
 

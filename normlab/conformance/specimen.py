@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from normlab.compat import mxnet
+from normlab.conformance import layer_before
 from normlab.conformance.places import channels, made
 from normlab.models.tree import own_parameters
 from normlab.norm_block import NormBlock, ResidualBlock, WeightBlock
@@ -70,6 +71,7 @@ class Specimen:
         channels: Number of channels.
         method: The method.
         block: The block around it.
+        layer_before: The layer before it, if the method looks at it.
         batch: Examples of an ordinary batch.
     """
 
@@ -83,8 +85,10 @@ class Specimen:
             self._site.setdefault("activation", usual_activation(norm))
         self.method = made(norm, place, **self._site)
         self.batch = max(_BATCH, 2 * self.method.minimum_batch)
-        shape = (self._shape(self.batch, None),) if place.way == "weight" else ()
-        self.block = _BLOCKS[place.way](self.method, *shape)
+        looks_back = getattr(self.method, "needs_layer_before", False)
+        self.layer_before = layer_before.layer(self.channels, place.layout) if looks_back else None
+        beside = {"weight": (self._shape(self.batch, None),), "layer": (self.layer_before,)}
+        self.block = _BLOCKS[place.way](self.method, *beside.get(place.way, ()))
         self._contexts = [mx.cpu(index) for index in range(devices)]
         self._parameters = list(self.block.collect_params().values())
         self._graphs: dict[tuple[Any, ...], Any] = {}
@@ -171,6 +175,15 @@ class Specimen:
             array.attach_grad()
         return made_of
 
+    def with_layer_before(self, arrays: Sequence[Any]) -> list[Any]:
+        """The arrays that the block gets: also the layer before's input and weight, if the method looks at it."""
+        if self.layer_before is None:
+            return list(arrays)
+        (x,) = arrays
+        states = [self.parameter(name).data(x.context).asnumpy() for name in self.states]
+        weight = layer_before.weight(self.channels, self.place.layout, states)
+        return [x, x.detach(), mx.nd.array(weight, ctx=x.context, dtype=x.dtype)]
+
     def run(
         self,
         inputs: Sequence[Array],
@@ -208,6 +221,7 @@ class Specimen:
     def call(self, arrays: Sequence[Any], *, training: bool, how: str, frozen: bool, record: bool) -> Any:
         """One pass on MXNet's arrays; see `run`."""
         autograd = mx.autograd
+        arrays = self.with_layer_before(arrays)
         plain_mode = autograd.train_mode() if training else autograd.predict_mode()
         with autograd.record(train_mode=training) if record else plain_mode:
             if how == PLAIN:
@@ -236,7 +250,7 @@ class Specimen:
 
     def compiles(self) -> bool:
         """Whether the block can be compiled, whatever the method says."""
-        arrays = self.arrays(self.inputs())
+        arrays = self.with_layer_before(self.arrays(self.inputs()))
         try:
             self._compiled(training=True, freeze_state=True)(*arrays)
         except Exception:  # noqa: BLE001 - what can't be traced raises whatever its code raises on symbols

@@ -78,5 +78,5 @@ def hidden_layer(
     if not has_norm:
         return [(f"{name}{index}", make()), (f"activation{index}", make_activation(activation))]
     layer = sites.layer_before(make, channels, layout) if norm_first else make()
-    site = sites.norm(channels, layout, activation=activation, activation_first=not norm_first)
+    site = sites.norm(channels, layout, activation=activation, activation_first=not norm_first, layer_before=layer)
     return [(f"{name}{index}", layer), (f"site{index}", site)]

@@ -87,9 +87,10 @@ def build(sites: Sites, shape: Sequence[int], classes: int, plan: Plan) -> Any:
     """
     inputs, height, width = image_shape(shape, "resnet")
     channels = _CHANNELS[0]
+    conv = convolution(sites, inputs, channels, plan.initializer)
     parts = [
-        ("conv", convolution(sites, inputs, channels, plan.initializer)),
-        ("site", sites.norm(channels, "NCHW", activation=plan.activation)),
+        ("conv", conv),
+        ("site", sites.norm(channels, "NCHW", activation=plan.activation, layer_before=conv)),
     ]
     for stage, wanted in enumerate(_CHANNELS):
         blocks = []
@@ -107,12 +108,14 @@ def build(sites: Sites, shape: Sequence[int], classes: int, plan: Plan) -> Any:
 def _block(sites: Sites, inputs: int, channels: int, number: int, plan: Plan) -> BasicBlock:
     changes = inputs != channels
     stride = 2 if changes else 1
+    conv0 = convolution(sites, inputs, channels, plan.initializer, stride=stride)
+    conv1 = convolution(sites, channels, channels, plan.initializer)
     branch = sequence(
         [
-            ("conv0", convolution(sites, inputs, channels, plan.initializer, stride=stride)),
-            ("site0", sites.norm(channels, "NCHW", activation=plan.activation)),
-            ("conv1", convolution(sites, channels, channels, plan.initializer)),
-            ("site1", sites.norm(channels, "NCHW", gamma_initializer=plan.last_gamma)),
+            ("conv0", conv0),
+            ("site0", sites.norm(channels, "NCHW", activation=plan.activation, layer_before=conv0)),
+            ("conv1", conv1),
+            ("site1", sites.norm(channels, "NCHW", gamma_initializer=plan.last_gamma, layer_before=conv1)),
         ]
     )
     join = sites.residual(channels, number, len(_CHANNELS) * plan.blocks)
@@ -124,4 +127,4 @@ def _shortcut(sites: Sites, inputs: int, channels: int, plan: Plan) -> Any:
     if not plan.projects:
         return Subsampling()
     conv = convolution(sites, inputs, channels, plan.initializer, kernel=1, stride=2, padding=0)
-    return sequence([("conv", conv), ("site", sites.norm(channels, "NCHW"))])
+    return sequence([("conv", conv), ("site", sites.norm(channels, "NCHW", layer_before=conv))])

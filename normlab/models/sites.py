@@ -61,6 +61,7 @@ class Sites:
         self.label = "+".join(chosen.norm.name for chosen in norms)
         self.layers = [chosen for chosen in norms if chosen.norm.layer is not None]
         self.residuals = [chosen for chosen in norms if chosen.norm.residual is not None]
+        self._weighted = [chosen.norm.name for chosen in norms if chosen.norm.weight is not None]
         self.joins = 0
         self.optional_biases: list[Any] = []
         self.notes: list[str] = []
@@ -75,6 +76,7 @@ class Sites:
         gamma_initializer: Any = "ones",
         scale: bool = True,
         center: bool = True,
+        layer_before: Any = None,
     ) -> Any:
         """A block with the norms of a site and its activation.
 
@@ -86,9 +88,14 @@ class Sites:
             gamma_initializer: How gamma starts.
             scale: Whether gamma is learned, where the norm's own parameters let it be.
             center: Whether beta is learned, likewise.
+            layer_before: The `Dense` or `Conv2D` layer whose outputs the site gets as they are, for norms that look at
+                its weight; None where there is no such layer.
 
         Returns:
             A block from `(N, C, ...)` to the same shape.
+
+        Raises:
+            SpecError: A norm looks at the layer before, and can't here.
         """
         methods = self._methods(
             channels,
@@ -99,7 +106,12 @@ class Sites:
             center=center,
         )
         self._check_gamma(methods, gamma_initializer)
-        blocks = [(f"norm{index}" if index else "norm", NormBlock(method)) for index, method in enumerate(methods)]
+        # a norm comes between the layer and the norms after it
+        layers = [layer_before] if layer_before is not None and not activation_first else []
+        blocks = []
+        for index, method in enumerate(methods):
+            before = self._looked_at(method, layers[index:], self.layers[index].norm.name)
+            blocks.append((f"norm{index}" if index else "norm", NormBlock(method, before)))
         if activation != "identity" and not any(m.replaces_activation or m.needs_activation for m in methods):
             blocks.insert(0 if activation_first else len(blocks), ("activation", make_activation(activation)))
         return sequence(blocks)
@@ -167,6 +179,23 @@ class Sites:
             own = {**accepted(norm.layer, parameters), **without}
             made.append(norm.layer(**own, in_channels=channels, layout=layout, **site))
         return made
+
+    def _looked_at(self, method: NormLayer, layers: list[Any], name: str) -> Any:
+        """The layer that a method looks at, None if it looks at none."""
+        if not method.needs_layer_before:
+            return None
+        if self._weighted:
+            raise SpecError(
+                f"norm {name} looks at the weight of the layer before each site, and norm {self._weighted[0]} puts "
+                "another in its place; choose one of them"
+            )
+        if not layers:
+            raise SpecError(
+                f"norm {name} looks at the weight of the layer before each site, and here is a site that does not get "
+                "what a dense layer or a convolution gives; choose model lenet, vgg, resnet or mlp, the norm first of "
+                "several and before the activation, or another norm"
+            )
+        return layers[0]
 
     def _check_gamma(self, methods: list[NormLayer], gamma_initializer: Any) -> None:
         if gamma_initializer == "ones" or any("gamma" in method.declared for method in methods):

@@ -91,7 +91,19 @@ class _Operation:
             gamma_initializer=norm.gamma.init,
             scale=norm.gamma.grad_req != "null",
             center=center,
+            layer_before=self._layer_before(name),
         )
+
+    def _layer_before(self, name: str) -> Any:
+        """The layer whose outputs a norm gets as they are, or None: there is none, or not the same at each call."""
+        found = [self._weighted(number) for number in self._wiring.numbers(name)]
+        return found[0] if len(found) == 1 else None
+
+    def _weighted(self, number: int) -> Any:
+        """The layer whose outputs an operator gets as they are, or None."""
+        source = self._wiring.nodes[self._wiring.nodes[number].inputs[0]]
+        layer = self._wiring.blocks[source.owner]
+        return layer if isinstance(layer, WEIGHTED) and source.operator != "null" else None
 
     def _place(self, name: str, norm: Any) -> tuple[int, str]:
         """The number of channels and the layout of a norm's site."""
@@ -131,10 +143,9 @@ class _Operation:
     def _keep_shift(self, name: str) -> None:
         """Give the layer before a site a bias, for the shift that the norm there no longer brings."""
         for number in self._wiring.numbers(name):
-            source = self._wiring.nodes[number].inputs[0]
-            layer = self._wiring.blocks[self._wiring.nodes[source].owner]
-            only_here = self._wiring.consumers[source] == [number]
-            if not isinstance(layer, WEIGHTED) or self._wiring.nodes[source].operator == "null" or not only_here:
+            layer = self._weighted(number)
+            only_here = self._wiring.consumers[self._wiring.nodes[number].inputs[0]] == [number]
+            if layer is None or not only_here:
                 self._lost.append(name)
             elif layer.bias is None:
                 self._sites.optional_biases.append(give_bias(layer))

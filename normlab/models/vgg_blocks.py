@@ -46,9 +46,10 @@ def build(
     for stage, (depth, factor) in enumerate(zip(stages, _FACTORS)):
         layers: list[tuple[str, Any]] = []
         for index in range(depth):
-            layers.append((f"conv{index}", convolution(sites, channels, factor * width, initializer)))
+            conv = convolution(sites, channels, factor * width, initializer)
             channels = factor * width
-            layers.append((f"site{index}", sites.norm(channels, "NCHW", activation=activation)))
+            site = sites.norm(channels, "NCHW", activation=activation, layer_before=conv)
+            layers += [(f"conv{index}", conv), (f"site{index}", site)]
         # an image that is a single row or column has nothing left to halve
         if min(height, width_left) > 1:
             layers.append(("pool", nn.MaxPool2D(2)))

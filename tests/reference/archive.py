@@ -28,12 +28,13 @@ class Pass:
     """One pass forward and backward.
 
     Attributes:
-        x: What goes in: activations, or a weight.
+        x: What goes in: activations, or a weight; for a method that looks at the layer before, what that layer takes.
         cotangent: The gradient of the output; for a method of the gradient way, of the weight.
         y: What comes out.
         x_gradient: The gradient of x, or None for a method that has no backward pass.
         gradients: The gradients of the parameters, by name.
         states: The states after the pass, by name.
+        parameters: The parameters that have another value from this pass on, by name.
     """
 
     x: Any
@@ -42,6 +43,7 @@ class Pass:
     x_gradient: Any = None
     gradients: dict[str, Any] = field(default_factory=dict)
     states: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Case:
 
     Attributes:
         header: Where it comes from.
-        parameters: The parameters, by name; they stay as they are.
+        parameters: The parameters, by name; they stay as they are, unless a pass says otherwise.
         states: The states before the first pass, by name.
         steps: The training passes.
         predict: The pass in predict mode.
@@ -145,6 +147,7 @@ def _flat(case: Case) -> dict[str, Any]:
         flat.update({f"{name}/{kind}": getattr(each, kind) for kind in _ARRAYS if getattr(each, kind) is not None})
         flat.update({f"{name}/gradient/{inner}": value for inner, value in each.gradients.items()})
         flat.update({f"{name}/state/{inner}": value for inner, value in each.states.items()})
+        flat.update({f"{name}/parameter/{inner}": value for inner, value in each.parameters.items()})
     return flat
 
 
@@ -157,6 +160,7 @@ def _pass(arrays: dict[str, Any], name: str) -> Pass:
         **{kind: arrays[f"{name}/{kind}"] for kind in _ARRAYS if f"{name}/{kind}" in arrays},
         gradients=_below(arrays, f"{name}/gradient/"),
         states=_below(arrays, f"{name}/state/"),
+        parameters=_below(arrays, f"{name}/parameter/"),
     )
 
 

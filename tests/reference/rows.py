@@ -13,7 +13,6 @@ TOLERANCES = {"float64": 1e-10, "float32": 3e-6}
 #: nothing.
 UNPROVED = {
     "none": "it computes nothing",
-    "cross_iteration_batch": "it needs the weight before the site, which no layer is given yet",
 }
 
 
@@ -244,6 +243,16 @@ ROWS: list[Row] = [
         "numpy/power_norm",
         "nc ntc",
         {**_BATCH, "backward_momentum": 0.8, "warm_up": 2},
+    ),
+    *_rows(
+        "cross_iteration_batch",
+        "numpy/cross_iteration_batch",
+        {
+            "nc": {**_BATCH, "window": 3, "burn_in": 0},
+            "nchw": {**_BATCH, "window": 2, "burn_in": 0},
+            "ntc": {**_BATCH, "window": 3, "burn_in": 2},
+            "grouped": {**_BATCH, "window": 3, "burn_in": 0, "impossible": "leave_out", "epsilon_inside": False},
+        },
     ),
     *_same("mabn", "numpy/mabn", "start later", {**_BATCH, "buffer": 2, "warm_up": 4}),
     *_same("mabn", "numpy/mabn", "weight", {}),

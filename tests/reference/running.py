@@ -8,7 +8,7 @@ import numpy as np
 from reference.archive import read
 
 from normlab.compat import mxnet
-from normlab.models.tree import own_parameters
+from normlab.models.tree import own_parameters, sequence, walk
 from normlab.norm_block import NormBlock, WeightBlock
 from normlab.training.graph import Graph
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from normlab.norm import Norm
 
 mx = mxnet()
+
+#: Axes of the weight of a dense layer.
+_DENSE = 2
 
 
 class Runner:
@@ -35,12 +38,12 @@ class Runner:
         self._block = _block(norm, row, case)
         self._block.initialize()
         self._block.cast(row.dtype)
-        self._parameters = own_parameters(self._block)
+        # a layer before the method comes first
+        blocks = list(walk(self._block))
+        self._parameters = {name: each for block in blocks for name, each in own_parameters(block).items()}
         for name, value in {**row.values, **self._named(case.parameters), **self._named(case.states)}.items():
-            parameter = self._parameters[name]
-            whole = np.broadcast_to(value, parameter.shape) if np.ndim(value) == 0 else value
-            parameter.set_data(mx.nd.array(whole, dtype=parameter.dtype))
-        hybridize = self._block.method.hybridizable
+            self._put(name, value)
+        hybridize = blocks[-1].method.hybridizable
         self._graphs = {
             training: Graph(
                 lambda _, x: self._block(x), self._parameters.values(), training=training, hybridize=hybridize
@@ -51,6 +54,11 @@ class Runner:
     def _named(self, values: dict[str, Any]) -> dict[str, Any]:
         return {self._row.names.get(name, name): value for name, value in values.items()}
 
+    def _put(self, name: str, value: Any) -> None:
+        parameter = self._parameters[name]
+        whole = np.broadcast_to(value, parameter.shape) if np.ndim(value) == 0 else value
+        parameter.set_data(mx.nd.array(whole, dtype=parameter.dtype))
+
     def run(self, told: Pass, *, training: bool) -> dict[str, tuple[Any, Any]]:
         """Run one pass.
 
@@ -59,6 +67,8 @@ class Runner:
         """
         x, head = (mx.nd.array(value, dtype=self._row.dtype) for value in (told.x, told.cotangent))
         x.attach_grad()
+        for name, value in self._named(told.parameters).items():
+            self._put(name, value)
         for name in self._named(told.gradients):
             self._parameters[name].zero_grad()
         with mx.autograd.record(train_mode=training):
@@ -77,7 +87,21 @@ def _block(norm: Norm, row: Row, case: Case) -> Any:
     if layout == "weight":
         return WeightBlock(norm.weight(**row.parameters, out_channels=shape[0]), shape)
     channels = shape[2] if layout == "NTC" else shape[1]
-    return NormBlock(norm.layer(**row.parameters, in_channels=channels, layout=layout))
+    method = norm.layer(**row.parameters, in_channels=channels, layout=layout)
+    if not method.needs_layer_before:
+        return NormBlock(method)
+    before = _layer(case.parameters["weight"], channels, layout)
+    return sequence([("layer", before), ("norm", NormBlock(method, before))])
+
+
+def _layer(weight: Any, channels: int, layout: str) -> Any:
+    """The layer with this weight that gives as much as it takes."""
+    nn = mx.gluon.nn
+    if weight.ndim == _DENSE:
+        return nn.Dense(channels, in_units=channels, use_bias=False, flatten=layout == "NC")
+    groups, kernel = channels // weight.shape[1], weight.shape[2:]
+    padding = tuple(size // 2 for size in kernel)
+    return nn.Conv2D(channels, kernel, padding=padding, groups=groups, use_bias=False, in_channels=channels)
 
 
 def deviations(norm: Norm, row: Row) -> dict[str, float]:

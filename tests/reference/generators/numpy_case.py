@@ -37,6 +37,7 @@ def run(
     states: Mapping[str, Any] | None = None,
     *,
     passes: Sequence[tuple[Any, Any]] | None = None,
+    changes: Sequence[Mapping[str, Any]] = (),
     backward: Backward | None = None,
 ) -> Case:
     """Compute a case.
@@ -47,16 +48,19 @@ def run(
         parameters: Shapes of parameters that get values by their names, or values.
         states: The states before the first pass.
         passes: Inputs and cotangents, if not the usual ones for the layout.
+        changes: The parameters that have another value from a pass on, for each pass; without any, all stay.
         backward: The backward pass of training by hand, where it is not the derivative of the forward pass.
     """
     shape, axis = SHAPES.get(header.layout, ((), 1))
-    values = {name: _value(header.case, name, value) for name, value in (parameters or {}).items()}
+    values = begin = {name: _value(header.case, name, value) for name, value in (parameters or {}).items()}
     now = {name: np.asarray(value, dtype="float64") for name, value in (states or {}).items()}
     start, done = now, []
     usual = inputs.BATCHES if states else inputs.STATELESS
     passes = passes or inputs.batches(header.case, shape, axis, usual)
     for index, (x, cotangent) in enumerate(passes):
         training = index < len(passes) - 1
+        changed = dict(changes[index]) if changes else {}
+        values = {**values, **changed}
         seen, head = np.moveaxis(x, axis, 1), np.moveaxis(cotangent, axis, 1)
         y, new = forward(seen, values, now, training)
         assert y.dtype == np.float64
@@ -69,8 +73,8 @@ def run(
             )
         now = {**now, **new} if training else now
         back = np.moveaxis(y, 1, axis), np.moveaxis(x_gradient, 1, axis)
-        done.append(Pass(x, cotangent, *back, gradients, now))
-    return Case(header, values, start, done[:-1], done[-1])
+        done.append(Pass(x, cotangent, *back, gradients, now, changed))
+    return Case(header, begin, start, done[:-1], done[-1])
 
 
 def _gradients(
