@@ -51,6 +51,12 @@ def number(value: float | None) -> str:
 class View(Observer):
     """A view that shows nothing, not even warnings; used as a context around the run."""
 
+    def finished(self, history: History) -> None:  # noqa: ARG002 - as Observer has it
+        """The run ended; its plot comes next, for which no help texts of Matplotlib are needed."""
+        from normlab.cli.brisk import import_matplotlib
+
+        import_matplotlib()
+
     def __enter__(self) -> Self:
         return self
 
