@@ -38,6 +38,7 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/main_job.py --build $(ARGS)
 	$(BIN)/python benchmarks/resnet20.py --build $(ARGS)
+	$(BIN)/python benchmarks/guard.py
 
 configs: $(VENV)/.installed
 	$(BIN)/python -m normlab.cli.starter configs/norms

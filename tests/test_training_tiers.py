@@ -10,9 +10,10 @@ import pytest
 from normlab.api import run
 from normlab.compat import mxnet
 from normlab.datasets import mnist
+from normlab.kernels import table_standardize
 from normlab.spec import parse_spec
 from normlab.training import examples
-from normlab.training.tiers import restoring, tiered, tiers
+from normlab.training.tiers import Names, orders, tiered, tiers
 
 mx = mxnet()
 sym = mx.sym
@@ -68,16 +69,18 @@ def in_graph(graph, table, count=4):
     """The outputs of a graph as it is and in tiers, and the operators of the latter."""
     shapes = dict(zip(graph.list_arguments(), graph.infer_shape(x=table.shape)[0]))
     values = {name: mx.nd.array(RNG.normal(size=size)) for name, size in shapes.items()}
+    if "labels" in values:
+        values["labels"] = mx.nd.array(RNG.integers(0, 5, len(table)))
     values["x"] = mx.nd.array(table, dtype=table.dtype)
     cut = tiers(table.reshape(len(table), -1), count)
     names = [(f"values{index}", f"columns{index}") for index in range(count)]
-    small = tiered(graph, shapes, "x", names, "places")
+    small = tiered(graph, shapes, Names("x", "labels", names, "order", "places"))
     factor = np.float32(1 / 255) if table.dtype == np.uint8 else np.float32(1)
     for (value, column), tier in zip(names, cut):
         own = table.reshape(len(table), -1)[tier.rows][:, tier.columns]
         values[value] = mx.nd.array(own.astype(np.float32) * factor)
         values[column] = mx.nd.array(tier.columns, dtype="int32")
-    values["places"] = mx.nd.array(restoring(cut), dtype="int32")
+    values["order"], values["places"] = (mx.nd.array(order, dtype="int32") for order in orders(cut))
     outputs = []
     for each in (graph, small):
         result = mx.nd.CachedOp(each)(*[values[name] for name in each.list_inputs()])
@@ -129,6 +132,39 @@ def test_where_something_else_uses_the_examples_the_graph_stays(graph):
     assert "x" in inputs
 
 
+LABELS = sym.var("labels", shape=(400,))
+
+
+def right(outputs):
+    return sym.sum(sym.argmax(outputs, axis=1) == LABELS)
+
+
+def mixed(x):
+    """Each row plus the one half a table before or after it."""
+    halves = sym.reshape(x, shape=(2, -1, 5))
+    return x + sym.reshape(sym.reverse(halves, axis=0), shape=(-1, 5))
+
+
+@pytest.mark.parametrize(
+    ("graph", "restores"),
+    [
+        (right(dense(X)), False),
+        (right(table_standardize(sym, dense(X), sym.ones(5), sym.ones(5), 1e-3)), False),
+        (sym.sum(sym.pick(sym.log_softmax(dense(X), axis=-1), LABELS, axis=-1)), False),
+        (right(mixed(dense(X))), True),
+        (sym.Group([dense(X), right(dense(X))]), True),
+        (right(sym.dot(sym.dot(dense(X), dense(X), transpose_b=True), sym.ones((400, 5)))), True),
+        (right(sym.broadcast_add(dense(X), sym.slice_axis(dense(X), axis=0, begin=0, end=1))), True),
+    ],
+    ids=range(7),
+)
+def test_rows_are_put_in_order_where_that_matters_and_else_the_labels(graph, restores):
+    plain, small, _, inputs = in_graph(graph, sparse(dtype=np.float32))
+    assert ("places" in inputs, "order" in inputs) == (restores, not restores)
+    for one, other in zip(plain, small):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4)
+
+
 SPEC = """
 name: tiers
 dataset: {name: mnist, limit: 2100, validation: 10}
@@ -167,4 +203,4 @@ def test_tiers_are_used_where_they_serve(tmp_path, monkeypatch):
     for override in ("norm=none", "model={name: lenet}", "evaluation.batch_size=500", "augmentation=[standardize]"):
         run(parse_spec(SPEC, "tiers.yaml", [override]), out=tmp_path)
     assert len(seen) == 1
-    assert [len(arrays) for arrays in seen[0].values()] == [5, 5]  # two tiers: values, columns, and the places
+    assert [len(arrays) for arrays in seen[0].values()] == [6, 6]  # two tiers: values, columns, and the orders

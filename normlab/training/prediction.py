@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from normlab.training.folding import folded
 from normlab.training.logistic import by_logistic
-from normlab.training.tiers import tiered
+from normlab.training.tiers import Names, tiered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[s
     Returns:
         A symbol with the same outputs.
     """
-    data, _, *tiers = inputs
+    data, labels, *tiers = inputs
     for rewritten in (folded, by_logistic):
         graph = rewritten(graph, shapes)
     if not tiers:
         return graph
-    *pairs, places = tiers
+    *pairs, order, places = tiers
     half = len(pairs) // 2
-    return tiered(graph, shapes, data, list(zip(pairs[:half], pairs[half:])), places)
+    return tiered(graph, shapes, Names(data, labels, list(zip(pairs[:half], pairs[half:])), order, places))
