@@ -101,6 +101,10 @@ class StorageError(NormlabError):
     status = ExitStatus.STORAGE
 
 
+class InUse(StorageError):  # noqa: N818 - reads as it is told
+    """Another process trains the run, or has its folder for something else."""
+
+
 class CheckpointError(StorageError):
     """A checkpoint is damaged, or belongs to another run."""
 

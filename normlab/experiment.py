@@ -7,13 +7,13 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from normlab.catalog import catalog
 from normlab.environment import environment
-from normlab.errors import DataError, ExitStatus, Interrupted, SpecError
+from normlab.errors import DataError, ExitStatus, Interrupted, NormlabError, SpecError, StorageError
 from normlab.history import HISTORY, RESULT, Header, History, Result
 from normlab.observer import Observer, Plan
 from normlab.parts import Parts, resolve
@@ -191,6 +191,11 @@ class _Run:
         except Stopped:
             self._told(session, "interrupted").save(self.folder.path / RESULT)
             raise _interrupted(session) from None
+        except Exception as error:
+            message = str(error) if isinstance(error, NormlabError) else f"unexpected {type(error).__name__}: {error}"
+            with suppress(StorageError):  # the disk may be what failed
+                replace(self._told(session, "failed"), message=message).save(self.folder.path / RESULT)
+            raise
         session.save(keep=1)
         self._result(session).save(self.folder.path / RESULT)
         done = History.load(self.folder.path)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of the formats of `history.jsonl` and `result.json`; every older one stays readable."""
 
+HISTORY = "history.jsonl"
+RESULT = "result.json"
+"""Names of the two files in a run's folder."""
+
 RESTORE = "restore the file, or delete the run's folder and run the spec again"
 """What to do about a damaged run."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from normlab.errors import SpecError, StorageError
-from normlab.formats import damaged
+from normlab.formats import HISTORY, RESULT, damaged
 from normlab.history_file import HistoryWriter, read_history
 from normlab.record import Header, Record
 from normlab.result import Result, Status
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from normlab.storage import PathLike
 
 __all__ = ["HISTORY", "RESULT", "Header", "History", "HistoryWriter", "Record", "Result", "Status"]
-
-HISTORY = "history.jsonl"
-RESULT = "result.json"
-"""Names of the two files in a run's folder."""
 
 
 @dataclass(frozen=True, repr=False)

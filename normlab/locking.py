@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normlab.errors import StorageError
+from normlab.errors import InUse
 from normlab.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def locked(folder: PathLike) -> Iterator[bool]:
         folder: the folder, which exists.
 
     Raises:
-        StorageError: another process has the lock, which the message names; or the folder can't be written.
+        InUse: another process has the lock, which the message names.
+        StorageError: the folder can't be written.
     """
     path = Path(folder) / LOCK
     with storage_errors(path):
@@ -82,7 +83,7 @@ def _lock(descriptor: int, path: Path) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         who = owner(path.parent) or "another process"
-        raise StorageError(
+        raise InUse(
             f"{path.parent}: in use by {who}; expected one process at a time; "
             "wait until it ends, or stop it, and run the same command again"
         ) from error

@@ -48,7 +48,8 @@ class Result:
         final: `<split>_accuracy` and `<split>_loss` of the last record, see `History.final`.
         best: per split the highest `accuracy` and its `step`, see `History.best`.
         parameters_digest: SHA-256 of the final parameters.
-        digests: SHA-256 of what paired runs must share, by what it is: `data`, `initialization`, `batches`.
+        digests: SHA-256 of what paired runs must share, by what it is: `data`, `initialization`,
+            `batches`, `augmentation` if it moves pixels, `draws` if the network has dropout.
         message: for a person, why the run did not complete.
         diverged_step: the first step known to be bad.
         diverged_layer: the first layer known to be bad.

@@ -97,6 +97,9 @@ class Recorder(Watcher):
     def failed(self, label, job, message):
         self.told.append(("failed", label, job.seed, message))
 
+    def waiting(self, label, job, message):
+        self.told.append(("waiting", label, job.seed, message))
+
     def retried(self, label, job, message):
         self.told.append(("retried", label, job.seed, message))
 

@@ -42,10 +42,11 @@ def test_a_plan_tells_runs_time_and_power_and_trains_nothing(capsys, folder):
     assert lines[0].startswith(
         "tuned: 3 arms x 2 seeds, optimizer.learning_rate tuned by 3 trials an arm; baseline none"
     )
-    assert lines[2].split() == ["arm", "trials", "stored", "runs", "stored"]
-    assert lines[3].split() == ["none", "6", "0", "2", "0"]
+    assert lines[2].split() == ["arm", "trials", "stored", "runs", "stored", "left", "by"]
+    for line, arm in zip(lines[3:6], ("none", "batch", "group")):
+        assert re.fullmatch(rf"{arm} +6 +0 +2 +0 +\d+ (seconds|minutes) +timed", line)
     assert re.match(
-        r"24 runs to do, 0 stored; about .* with 1 worker of 1 thread \(by a run timed just now\)", lines[7]
+        r"24 runs to do, 0 stored; about .* with 1 worker of 1 thread, by short runs timed just now", lines[7]
     )
     assert "smallest difference that 2 seeds show with 80 % power" in lines[8]
     assert "2 paired seeds can never reach p < 0.05 over 2 arms by sign flips" in lines[9]
@@ -60,6 +61,7 @@ def test_enough_seeds_leave_nothing_to_warn_of(capsys, folder):
     assert plan["reachable"] == 2 ** (1 - 8)
     assert plan["arms"][0] | {"seconds": 0} == {
         "label": "none", "trials": 0, "trials_done": 0, "finals": 8, "finals_done": 0, "seconds": 0,
+        "bases": ["timed"],
     }  # fmt: skip
     assert plan["seconds_left"] > 0
 
@@ -75,6 +77,12 @@ def test_a_study_runs_and_is_found_done(capsys, folder):
     assert again.out.count("stored already") == 4
     plan = compare(capsys, folder, "--plan").out
     assert "0 runs to do, 4 stored\n" in plan
+    more = compare(capsys, folder, "--plan", "--seeds", "3", "--norms", "none,batch,layer").out.splitlines()
+    assert [line.split()[0] + " " + line.split()[-1] for line in more[3:6]] == [
+        "none stored", "batch stored", "layer timed",
+    ]  # fmt: skip
+    assert "5 runs to do, 4 stored; about" in more[7]
+    assert "by stored runs and short runs timed just now" in more[7]
     (study,) = (folder / "runs" / "studies").iterdir()
     assert {"study.json", "study.yaml", "report.html"} <= {path.name for path in study.iterdir()}
     repeated = normlab(capsys, "compare", study / "study.yaml", "--out", folder / "runs", "--json")

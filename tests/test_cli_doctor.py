@@ -8,6 +8,7 @@ import pytest
 from cli_tools import normlab
 
 from normlab import compat
+from normlab.catalog.record import PluginRecord
 from normlab.cli import checkup
 from normlab.cli.checkup import NOTE, OK, WRONG, Finding
 
@@ -187,12 +188,12 @@ def test_lost_mnist_is_wrong_and_other_absent_data_are_not(monkeypatch):
 
 
 def test_broken_plugin_is_named_with_distribution_and_reason(monkeypatch):
-    record = SimpleNamespace(
-        name="bad", status="broken", reason="does not import: x", distribution="bad-norms", version="1.0", file=""
-    )
-    fake = SimpleNamespace(norms=SimpleNamespace(entries={"batch": None}), plugins=[record])
+    bad = PluginRecord("bad", "bad-norms", "1.0", status="broken", reason="does not import: x")
+    records = [PluginRecord("good"), bad, PluginRecord("off", status="disabled")]
+    fake = SimpleNamespace(norms=SimpleNamespace(entries={"batch": None}), plugins=records)
     monkeypatch.setattr("normlab.catalog.catalog", lambda: fake)
     found = findings(checkup._plugins)
+    assert set(found) == {"norms", "plugin bad"}
     assert found["norms"].value == "batch"
     assert found["plugin bad"].value == "broken: does not import: x"
     assert "bad-norms 1.0" in found["plugin bad"].remedy

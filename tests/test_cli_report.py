@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
-from cli_tools import normlab
+from cli_tools import normlab, program
 from judging_support import arm, question, run, stored, study
 
 from normlab.cli import comparison_view
@@ -93,6 +94,28 @@ def test_unfinished_runs_are_left_out_and_told(capsys, runs, tmp_path):
     ended = normlab(capsys, "report", runs, "--out", tmp_path / "out")
     assert ended.status == 0
     assert f"left out, since they have not ended: {unfinished}" in ended.err
+
+
+LIGHT = """
+import sys
+from normlab.cli.process import perform
+status = perform(ARGUMENTS)
+assert not {name.partition(".")[0] for name in sys.modules} & {"pydantic", "pandas", "mxnet", "rich"}, sys.modules
+assert not {"matplotlib.pyplot", "matplotlib.style.core"} & set(sys.modules)
+import gc
+from matplotlib.artist import kwdoc
+from matplotlib.lines import Line2D
+assert gc.isenabled() and "linewidth" in kwdoc(Line2D)
+sys.exit(status)
+"""
+
+
+def test_report_loads_only_what_it_needs_since_loading_takes_most_of_its_two_seconds(runs, tmp_path):
+    arguments = ["report", str(runs), "--out", str(tmp_path / "out")]
+    with program(LIGHT.replace("ARGUMENTS", repr(arguments)), stdout=subprocess.PIPE) as reporting:
+        out, _ = reporting.communicate()
+    assert reporting.returncode == 0
+    assert "report.html" in out
 
 
 @pytest.mark.parametrize(("make", "told"), [(True, "no run that ended"), (False, "no such folder")])

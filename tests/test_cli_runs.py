@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import get_args
@@ -54,6 +55,19 @@ def test_the_list_may_be_asked_for_by_name(capsys, root):
 def test_filters_choose_among_runs(capsys, root, words, expected):
     assert listed(capsys, root, *words) == expected
     assert listed(capsys, *words, root) == expected
+
+
+def test_a_list_from_the_index_loads_nothing_that_reads_runs(root):
+    """Loading it takes as long as listing 2,000 runs."""
+    shutil.rmtree(root / "small" / "rms-s0")  # an unfinished run is read each time
+    text = (
+        "import sys\nfrom normlab.cli.process import perform\n"
+        f"assert perform(['runs', {str(root)!r}]) == 0\n"
+        "loaded = {'normlab.history', 'normlab.result', 'numpy', 'pydantic', 'rich'} & set(sys.modules)\n"
+        "assert bool(loaded) == (sys.argv[1] == 'first'), loaded\n"
+    )
+    for time in ("first", "second"):
+        subprocess.run([sys.executable, "-c", text, time], env=environment(), check=True, capture_output=True)
 
 
 def test_the_default_folder_is_runs(capsys, root, monkeypatch):

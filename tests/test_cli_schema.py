@@ -5,6 +5,7 @@ import json
 from cli_tools import normlab
 
 from normlab.spec import json_schema
+from normlab.study.json_schema import json_schema as json_schema_of_studies
 
 
 def test_schema_is_printed_as_json_for_editors(capsys):
@@ -12,6 +13,12 @@ def test_schema_is_printed_as_json_for_editors(capsys):
     assert (ended.status, ended.err) == (0, "")
     assert json.loads(ended.out) == json.loads(json.dumps(json_schema()))
     assert "json-schema.org" in json.loads(ended.out)["$schema"]
+
+
+def test_schema_of_study_files_is_printed_when_asked_for(capsys):
+    ended = normlab(capsys, "schema", "--study")
+    assert (ended.status, ended.err) == (0, "")
+    assert json.loads(ended.out) == json.loads(json.dumps(json_schema_of_studies()))
 
 
 def test_schema_is_indented_for_a_person_who_looks_at_it(capsys):

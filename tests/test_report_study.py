@@ -183,6 +183,23 @@ def test_the_same_study_gives_the_same_bytes_in_every_process(tmp_path):
     assert contents[0] == contents[1]
 
 
+def test_both_files_of_a_figure_show_it_whole():
+    drawn = draw(curves_figure(compared()), "curves", "about")
+    with Image.open(io.BytesIO(drawn.png)) as image:
+        assert image.width / image.height == pytest.approx(5.4 / 3.55, rel=0.01)
+        assert len(image.convert("L").getcolors(1 << 20)) > 50
+    assert b"<svg" in drawn.svg
+
+
+def test_the_style_does_not_depend_on_settings_of_the_person_and_leaves_them():
+    import matplotlib as mpl  # noqa: PLC0415 - as normlab does: only where figures are drawn
+
+    plain = draw(curves_figure(compared()), "curves", "about")
+    with mpl.rc_context({"lines.dashed_pattern": [9, 9], "font.size": 30, "axes.grid.axis": "x"}):
+        assert draw(curves_figure(compared()), "curves", "about") == plain
+        assert mpl.rcParams["font.size"] == 30
+
+
 def test_a_large_study_stays_below_a_megabyte(tmp_path):
     arms = [
         Arm(one.label, one.settings, {"optimizer.learning_rate": 0.1}, one.runs, tuple(trials()))

@@ -11,9 +11,10 @@ from torture_support import assert_kept, resuming, trials
 
 from normlab import experiment
 from normlab.errors import CheckpointError, Interrupted, StorageError
-from normlab.history import History
+from normlab.history import History, Result
 from normlab.locking import locked
 from normlab.observer import Observer
+from normlab.study.scan import read_row
 from normlab.training import session
 from normlab.training.generations import Generations
 
@@ -108,6 +109,45 @@ def test_again_takes_nothing_up(tmp_path):
     watcher = Watcher()
     experiment.run(spec_of(), out=tmp_path, observer=watcher, again=True)
     assert watcher.first_step == 0
+
+
+class Failing(Watcher):
+    """Raises at a step, as a defective part does."""
+
+    def stepped(self, step):
+        if step == self.at:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(ZeroDivisionError("by zero"), "unexpected ZeroDivisionError: by zero"), (StorageError("no room"), "no room")],
+)
+def test_a_run_that_fails_says_so_in_its_result_and_is_taken_up_like_an_interrupted_one(tmp_path, error, message):
+    whole = experiment.run(spec_of(OFTEN), out=tmp_path / "whole")
+    watcher = Failing(8)
+    watcher.error = error
+    with pytest.raises(type(error)):
+        experiment.run(spec_of(OFTEN), out=tmp_path / "failed", observer=watcher)
+    (directory,) = (tmp_path / "failed").glob("small/*")
+    result = History.load(directory).result
+    assert (result.status, result.steps, result.message) == ("failed", 8, message)
+    assert not result.is_last
+    assert read_row(str(directory)).status == "failed"
+    watcher = Watcher()
+    assert differences(whole, experiment.run(spec_of(OFTEN), out=tmp_path / "failed", observer=watcher)) == []
+    assert watcher.first_step == 6
+
+
+def test_a_disk_without_room_for_the_result_does_not_hide_what_failed(tmp_path, monkeypatch):
+    def no_room(*_):
+        raise StorageError("no room")
+
+    monkeypatch.setattr(Result, "save", no_room)
+    watcher = Failing(8)
+    watcher.error = ZeroDivisionError("by zero")
+    with pytest.raises(ZeroDivisionError):
+        experiment.run(spec_of(OFTEN), out=tmp_path, observer=watcher)
 
 
 def test_again_that_is_interrupted_goes_on_with_its_own_checkpoint(tmp_path):

@@ -25,6 +25,7 @@ TYPES = {
 }
 CHECKED = {"type", "properties", "additionalProperties", "required", "items", "anyOf", "oneOf", "not", "if", "then"}
 CHECKED |= {"$ref", "enum", "const", "pattern", "minLength", "minimum", "maximum", "exclusiveMinimum"}
+CHECKED |= {"exclusiveMaximum", "minItems", "uniqueItems", "minProperties", "propertyNames"}
 ANNOTATIONS = {"$schema", "$defs", "title", "description", "default", "examples"}
 
 
@@ -54,14 +55,20 @@ def accepts(schema, value, root):
             value >= schema.get("minimum", value),
             value <= schema.get("maximum", value),
             "exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"],
+            "exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"],
         ]
-    if isinstance(value, list) and "items" in schema:
-        checks += [inner(schema["items"], item) for item in value]
+    if isinstance(value, list):
+        checks += [inner(schema.get("items", {}), item) for item in value]
+        checks.append(len(value) >= schema.get("minItems", 0))
+        checks.append("uniqueItems" not in schema or len({json.dumps(item) for item in value}) == len(value))
     if isinstance(value, dict):
         checks += [key in value for key in schema.get("required", [])]
+        checks += [inner(schema.get("propertyNames", {}), key) for key in value]
+        checks.append(len(value) >= schema.get("minProperties", 0))
         for key, item in value.items():
             known = schema.get("properties", {})
-            checks.append(inner(known[key], item) if key in known else schema.get("additionalProperties", True))
+            other = schema.get("additionalProperties", True)
+            checks.append(other if key not in known and isinstance(other, bool) else inner(known.get(key, other), item))
     return all(checks)
 
 

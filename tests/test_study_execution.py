@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,10 @@ from study_support import SPEC, STUDY, TUNED, Recorder, design, written
 
 from normlab import experiment
 from normlab.history import History
+from normlab.locking import locked
+from normlab.study import pool
 from normlab.study.execution import Execution
+from normlab.study.finding import directory_of
 from normlab.study.pool import Pool, Task, thread_budget
 from normlab.study.process import WorkerProcess
 
@@ -319,3 +323,40 @@ def test_a_stored_run_of_normlab_run_is_taken_up_by_a_study(tmp_path, monkeypatc
     assert ("none", "final", 0, False) in watcher.of("ended")
     assert outcome.arms[0].runs[0].directory == run.directory
     assert isinstance(outcome.arms[0].runs[0], History)
+
+
+def test_a_run_that_another_process_trains_is_waited_for_while_others_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "_PAUSE", 0.2)
+    study = design(tmp_path)
+    first = study.final_spec(study.arms[0], {}, 0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    directory = directory_of(first, tmp_path / "runs").path
+    directory.mkdir(parents=True)
+    watcher, outcomes = Recorder(), []
+    running = threading.Thread(
+        target=lambda: outcomes.append(Execution(study, tmp_path / "runs", watcher).run(1, 1)), daemon=True
+    )
+    with locked(directory):
+        running.start()
+        wait_for(lambda: len(watcher.of("ended")) == 3, "the other runs")
+        time.sleep(1)
+        assert running.is_alive()
+        ((label, seed, message),) = watcher.of("waiting")
+        assert (label, seed) == ("none", 0)
+        assert re.search(rf"in use by process {os.getpid()} on \S+, since", message)
+    running.join(60)
+    assert outcomes[0].failures == 0
+    assert len(watcher.of("ended")) == 4
+    assert watcher.of("failed") == watcher.of("retried") == []
+
+
+def test_a_study_that_runs_twice_at_once_shares_its_runs_and_nothing_fails(tmp_path):
+    written(tmp_path, STUDY, LONG)
+    command = [sys.executable, "-m", "normlab", "compare", "study.yaml", "--out", "runs", "--jobs", "1", "--json"]
+    keywords = {"cwd": tmp_path, "env": environment(OMP_NUM_THREADS="1"), "stdout": subprocess.PIPE}
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **keywords) for _ in range(2)]
+    told = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    comparisons = [json.loads(out) for out, _ in told]
+    assert comparisons[0]["arms"] == comparisons[1]["arms"]
+    assert len(finished(tmp_path)) == 4

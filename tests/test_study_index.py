@@ -67,6 +67,16 @@ def test_a_second_list_is_the_first_and_reads_no_run(root, monkeypatch):
     assert listed(root) == first
 
 
+def test_the_order_is_that_of_name_norm_seed_and_path_from_the_index_or_not(root):
+    for name in ("Zebra", "ähre", "中文", "small"):
+        stored(root, "z", 10, name=name)
+        stored(root, "z", 9, name=name)
+    (root / "small" / "z-s9" / HISTORY).write_text("nonsense\n", encoding="utf-8")
+    expected = sorted(scanned(root), key=lambda row: (row.name, row.norm, -1 if row.seed is None else row.seed))
+    assert listed(root) == expected
+    assert listed(root) == expected
+
+
 def test_a_new_run_a_run_redone_and_a_run_gone_are_seen(root):
     listed(root)
     stored(root, "group", 0)

@@ -56,6 +56,19 @@ def test_runs_that_stopped_early_are_not_taken_for_unpaired():
     assert pairing(arms) == "paired: init, batches, augmentation"
 
 
+def test_draws_of_networks_with_dropout_are_paired_or_what_differs_is_said():
+    def arms(*draws):
+        told = [digests(**({} if one is None else {"draws": one})) for one in draws]
+        return [arm(label, history(label, digests=each)) for label, each in zip(("none", "batch"), told)]
+
+    assert pairing(arms("x", "x")) == "paired: init, batches, augmentation, draws"
+    assert pairing(arms("x", "y")).splitlines() == [
+        "paired: init, batches, augmentation",
+        "not paired: draws of none from batch (seed 0): other dropout layers, or a norm that draws among them",
+    ]
+    assert "only one side tells of dropout" in pairing(arms("x", None))
+
+
 def test_arms_without_a_common_seed_are_not_paired():
     arms = [arm("none", history("none", 0)), arm("batch", history("batch", 1))]
     assert pairing(arms) == "not paired: no two arms have a run of the same seed"

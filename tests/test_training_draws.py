@@ -145,3 +145,47 @@ def test_only_networks_that_draw_pay_for_the_key(assembled, monkeypatch):
     assert asked == []
     trained(assembled(), 0, 2)
     assert asked == [(0, "step", 0), (0, "step", 1)]
+
+
+@pytest.fixture
+def masks(monkeypatch):
+    """What dropout keeps in each call, as the operator draws it."""
+    kept, drop = [], mx.nd.Dropout
+
+    def dropped(x, **keywords):
+        mask = drop(mx.nd.ones_like(x), **keywords)
+        kept.append(mask.asnumpy() > 0)
+        return x * mask
+
+    monkeypatch.setattr(mx.nd, "Dropout", dropped)
+    return kept
+
+
+def drawn(assembled, masks, *overrides, seed=0):
+    """The digest of draws, and the masks that a training drew."""
+    masks.clear()
+    made = assembled("hybridize=false", *overrides, seed=seed)
+    trained(made)
+    return made[1].digests(10)["draws"], np.array(masks)
+
+
+def test_the_digest_of_draws_tells_whether_dropout_masks_are_the_same(assembled, masks):
+    digest, kept = drawn(assembled, masks)
+    assert kept.shape == (10, 16, 12)
+    for alike in (["norm=batch"], ["optimizer.learning_rate=0.5"]):
+        same_digest, same_masks = drawn(assembled, masks, *alike)
+        assert same_digest == digest
+        assert (same_masks == kept).all()
+    for other in (["norm=noise"], ["model.rate=0.4"], ["training.batch_size=8"]):
+        other_digest, other_masks = drawn(assembled, masks, *other)
+        assert other_digest != digest
+        assert other_masks.shape != kept.shape or (other_masks != kept).any()
+    assert drawn(assembled, masks, seed=1)[0] != digest
+
+
+def test_the_digest_of_draws_is_of_the_steps_taken_and_there_is_none_without_dropout(assembled):
+    _, trainer, _ = assembled()
+    assert trainer.digests(9)["draws"] != trainer.digests(10)["draws"]
+    assert trainer.digests(10)["draws"] == assembled("hybridize=false")[1].digests(10)["draws"]
+    for overrides in (["model.rate=0.0"], ["norm=noise", "model.rate=0.0"]):
+        assert "draws" not in assembled(*overrides)[1].digests(10)

@@ -184,7 +184,7 @@ def _plugins() -> Iterator[Finding]:
     found = catalog()
     yield Finding("norms", " ".join(found.norms.entries))
     for record in found.plugins:
-        if record.status not in {"ok", "disabled"}:
+        if record.unusable:
             where = " ".join(filter(None, [record.distribution, record.version, record.file]))
             remedy = f"mend or uninstall it ({where}); the others go on" if where else "mend it; the others go on"
             yield Finding(f"plugin {record.name}", f"{record.status}: {record.reason}", WRONG, remedy)

@@ -78,6 +78,10 @@ class LiveTable(StudyView):
         self.rows[label].running.pop(job, None)
         self.line(f"warning: {describe(label, job)}: {message}", "yellow")
 
+    def waiting(self, label: str, job: Job, message: str) -> None:
+        """Show above the table what is waited for."""
+        self.line(f"waiting: {describe(label, job)}: {message}")
+
     def line(self, text: str, style: str = "") -> None:
         """Print a line above the table."""
         self.console.print(Text(text, style), soft_wrap=True)

@@ -55,11 +55,15 @@ class StudyView(Watcher):
 
 
 class Told(StudyView):
-    """A view that shows lost workers too."""
+    """A view that shows lost workers and runs of other processes too."""
 
     def retried(self, label: str, job: Job, message: str) -> None:
         """Say so when it happens."""
         output.warn(f"{describe(label, job)}: {message}")
+
+    def waiting(self, label: str, job: Job, message: str) -> None:
+        """Say what is waited for."""
+        click.echo(f"waiting: {describe(label, job)}: {message}", err=True)
 
 
 class StudyLines(Told):

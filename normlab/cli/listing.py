@@ -27,6 +27,6 @@ def known(files: Sequence[str], *, no_plugins: bool) -> Catalog:
     found = catalog(files, third_party=not no_plugins)
     found.require_explicit()
     for record in found.plugins:
-        if record.status not in {"ok", "disabled"}:
+        if record.unusable:
             output.warn(f"plugin {record.name}: {record.reason}")
     return found

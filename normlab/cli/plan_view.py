@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from normlab.cli import output
+from normlab.spec.words import listed
+from normlab.study.timing import BASES
 
 if TYPE_CHECKING:
     from normlab.study.design import Design
@@ -17,15 +19,16 @@ _MINUTE, _HOUR = 60, 3600
 def lines(plan: Plan, design: Design) -> list[str]:
     """The plan in lines."""
     tuned = bool(design.points)
-    header = ["arm", *(["trials", "stored"] if tuned else []), "runs", "stored"]
+    header = ["arm", *(["trials", "stored"] if tuned else []), "runs", "stored", *(["left", "by"] if plan.left else [])]
     rows = [header]
     for arm in plan.arms:
         trials = [str(arm.trials), str(arm.trials_done)] if tuned else []
-        rows.append([arm.label, *trials, str(arm.finals), str(arm.finals_done)])
+        left = [duration(arm.seconds) if arm.bases else "", ", ".join(arm.bases)] if plan.left else []
+        rows.append([arm.label, *trials, str(arm.finals), str(arm.finals_done), *left])
     return [
         _title(design),
         "",
-        *output.columns(rows, right=range(1, len(header)), header=True),
+        *output.columns(rows, right=range(1, 6 if tuned else 4), header=True),
         "",
         f"{plan.left} runs to do, {plan.done} stored{_time(plan)}",
         *_power(plan),
@@ -53,8 +56,8 @@ def _time(plan: Plan) -> str:
         return ""
     workers = "1 worker" if plan.jobs == 1 else f"{plan.jobs} workers"
     threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
-    source = "by a run timed just now" if plan.measured else "by the runs that are stored"
-    return f"; about {duration(plan.seconds)} with {workers} of {threads} ({source})"
+    source = listed([BASES[basis] for basis in plan.bases], "and")
+    return f"; about {duration(plan.seconds)} with {workers} of {threads}, by {source}"
 
 
 def _power(plan: Plan) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from normlab.cli import options, output
+from normlab.cli.brisk import brisk, import_matplotlib
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.errors import ExitStatus
 
@@ -37,6 +38,7 @@ EXAMPLES = (
 @click.option("--allow", multiple=True, metavar="KEY", help="Let runs differ in this key too; the report says so.")
 @options.as_json("the comparison")
 @options.debug
+@brisk()
 def report(
     runs: tuple[str, ...],
     out: str | None,
@@ -56,6 +58,7 @@ def report(
     asked = {"baseline": baseline, "split": split, "thresholds": thresholds, "margin": margin, "level": level}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value not in (None, ())}
     comparison, folder = _compared([Path(run) for run in runs], changes, allow)
+    import_matplotlib()
     from normlab.report.study import write_report
 
     files = write_report(comparison, Path(out) if out else folder)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from normlab.cli import options, output
+from normlab.cli.brisk import brisk
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
 from normlab.errors import ExitStatus, SpecError, StorageError
@@ -57,6 +58,7 @@ def runs() -> None:
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs that ended so.")
 @options.as_json("the list")
 @options.debug
+@brisk()
 def list_(root: str, norm: str | None, name: str | None, status: str | None, as_json: bool) -> None:
     """List the runs below ROOT, by default those below runs/."""
     from normlab.study.index import listed

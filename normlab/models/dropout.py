@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from normlab import norm_state
 from normlab.compat import mxnet
+from normlab.models.tree import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HybridBlock: Any = mxnet().gluon.HybridBlock
 
@@ -34,3 +39,24 @@ class Dropout(HybridBlock):
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate})"
+
+
+@contextmanager
+def noting_dropout(block: Any) -> Iterator[list[str]]:
+    """Within it a pass through a network notes its dropout in the order in which it draws.
+
+    Yields:
+        What was noted: of each mask the rate, the axes and the shape of an example.
+    """
+    noted: list[str] = []
+
+    def note(layer: Any, _: Any, output: Any) -> None:
+        noted.append(f"{layer.rate} {layer.axes} {output.shape[1:]}")
+
+    layers = [layer for layer in walk(block) if isinstance(layer, Dropout) and layer.rate > 0]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        yield noted
+    finally:
+        for hook in hooks:
+            hook.detach()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from normlab.catalog.signature import accepted
 from normlab.compat import mxnet
 from normlab.errors import SpecError
-from normlab.models.dropout import Dropout
+from normlab.models.dropout import noting_dropout
 from normlab.models.sites import ChosenNorm, Sites
 from normlab.models.tree import own_parameters, walk
 from normlab.models.weights import normalize_weights
@@ -35,6 +35,7 @@ class Network:
         parameters: Its parameters by structural name.
         norms: The norms that act in it together.
         initialization_digest: SHA-256 of the initial values that all norms share.
+        dropout: Its masks in the order of a pass.
         sites: What was noted when it was built.
 
     Attributes:
@@ -45,6 +46,7 @@ class Network:
         hybridizable: Whether every method in it can be traced.
         initialization_digest: SHA-256 of the initial values that all norms share.
         optional_biases: Structural names of the biases that exist only because no norm brings a shift there.
+        dropout: Its masks in the order of a pass, each by rate, axes and shape; and which methods draw between them.
         draws: Whether a pass in training draws random numbers, as dropout does.
         notes: What the person should know about it, a sentence each.
     """
@@ -55,6 +57,7 @@ class Network:
         parameters: Mapping[str, Any],
         norms: Sequence[ChosenNorm],
         initialization_digest: str,
+        dropout: Sequence[str],
         sites: Sites,
     ) -> None:
         self.block = block
@@ -66,8 +69,9 @@ class Network:
         optional = {id(bias) for bias in sites.optional_biases}
         self.optional_biases = tuple(name for name, p in self.parameters.items() if id(p) in optional)
         # a method that draws says `random = True`
-        methods_draw = any(getattr(host.method, "random", False) for host in self.hosts)
-        self.draws = methods_draw or any(isinstance(child, Dropout) and child.rate > 0 for child in walk(block))
+        methods = [type(host.method).__name__ for host in self.hosts if getattr(host.method, "random", False)]
+        self.draws = bool(methods or dropout)
+        self.dropout = (*dropout, *methods) if dropout else ()
         self.notes = list(sites.notes)
 
     def way(self, way: str) -> list[Any]:
@@ -144,7 +148,7 @@ def build(
     _check_joins(model, sites)
     # a network that found its shapes by a pass of its own is initialized already
     block.initialize(mx.init.Zero(), ctx=contexts[0], force_reinit=True)
-    with mx.autograd.pause(), frozen_state():
+    with mx.autograd.pause(), frozen_state(), noting_dropout(block) as dropout:
         block(mx.nd.zeros((1, *shape), ctx=contexts[0]))
     named = _named_parameters(block)
     for name, parameter in named.items():
@@ -156,7 +160,7 @@ def build(
             named[f"{layer}.{inner}"] = parameter
             _draw(f"{layer}.{inner}", parameter, contexts, keyed)
         weighted.start()
-    return Network(block, named, norms, _digest(shared), sites)
+    return Network(block, named, norms, _digest(shared), dropout, sites)
 
 
 def _check_joins(model: Model, sites: Sites) -> None:

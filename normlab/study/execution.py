@@ -56,6 +56,9 @@ class Watcher:
     def retried(self, label: str, job: Job, message: str) -> None:
         """The worker of a run was lost; another begins it anew."""
 
+    def waiting(self, label: str, job: Job, message: str) -> None:
+        """Another process trains the run; its end is waited for."""
+
     def chosen(self, label: str, trial: Trial) -> None:
         """An arm's trials are done and these values chosen."""
 
@@ -104,6 +107,7 @@ class Execution:
         self._states = [_ArmState(arm) for arm in design.arms]
         self._points = design.points
         self._steps: dict[Job, int] = {}
+        self._held: set[Job] = set()
         self._stopped = False
         self._warnings: dict[str, None] = {}
 
@@ -156,6 +160,10 @@ class Execution:
         elif kind == "lost":
             self._warnings[f"{_named(label, job)}: {event['message']}"] = None
             self._watcher.retried(label, job, event["message"])
+        elif kind == "busy":
+            if job not in self._held:
+                self._held.add(job)
+                self._watcher.waiting(label, job, event["message"])
         elif kind == "warned":
             self._warn(f"{label}: {event['message']}")
         elif kind == "done":

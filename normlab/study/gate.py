@@ -8,7 +8,6 @@ from normlab.errors import NotComparable, StorageError
 from normlab.spec import Document, Place
 from normlab.spec.dump import in_line
 from normlab.storage import read_bytes, read_json
-from normlab.study.settings import covers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +59,7 @@ def gate(runs: Sequence[History], studied: Sequence[str], allowed: Sequence[str]
         StorageError: A spec can't be read.
     """
     found = differences(runs, tuple(studied))
-    refused = [difference for difference in found if not covers(tuple(allowed), difference.key)]
+    refused = [difference for difference in found if not _covers(tuple(allowed), difference.key)]
     if not refused:
         return [f"by leave, runs differ in {difference}" for difference in found]
     count = f"{len(refused)} {'key' if len(refused) == 1 else 'keys'}"
@@ -76,23 +75,29 @@ def differences(runs: Sequence[History], studied: tuple[str, ...] = ()) -> list[
     """The keys outside of `studied` in which runs differ, in the order of their specs."""
     told = [_told(run) for run in runs]
     keys = dict.fromkeys(key for each in told for key in each)
-    beside = [key for key in keys if not covers((*studied, *NEVER), key)]
+    beside = [key for key in keys if not _covers((*studied, *NEVER), key)]
     found = [Difference(key, _values(key, told)) for key in beside]
     found = [difference for difference in found if len(difference.values) > 1]
     # the parameters of two different parts differ as a matter of course
     others = tuple(each.key.removesuffix(".name") for each in found if each.key.endswith(".name"))
-    return [each for each in found if each.key.endswith(".name") or not covers(others, each.key)]
+    return [each for each in found if each.key.endswith(".name") or not _covers(others, each.key)]
+
+
+def _covers(keys: tuple[str, ...], key: str) -> bool:
+    """Whether a dotted key is one of `keys`, or below one of them: `norm` covers `norm.epsilon`."""
+    return any(key == each or key.startswith(f"{each}.") for each in keys)
 
 
 def _values(key: str, told: Iterable[_Found]) -> tuple[tuple[str, Place], ...]:
-    values: dict[str, Place] = {}
+    values: dict[str, tuple[str, Place]] = {}  # by what tells them apart, since writing all as YAML takes long
     for each in told:
         if key in each:
             value, place = each[key]
-            values.setdefault(in_line(value), place)
+            if (known := repr(value)) not in values:
+                values[known] = (in_line(value), place)
         elif not key.startswith("environment."):
-            values.setdefault("absent", next(iter(each.values()))[1])
-    return tuple(values.items())
+            values.setdefault("", ("absent", next(iter(each.values()))[1]))
+    return tuple(values.values())
 
 
 def _told(run: History) -> _Found:

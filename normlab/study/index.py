@@ -36,20 +36,13 @@ def listed(root: str | Path) -> list[Row]:
     """
     found = dict(directories(str(root)))
     known = _read(Path(root) / INDEX)
-    rows, new = [], []
-    for path, stamp in found.items():
-        kept = known.get(path)
-        if kept is not None and kept[_WIDTH:] == stamp:
-            rows.append(Row._make(kept[:_WIDTH]))
-            continue
-        row = read_row(path)
-        rows.append(row)
-        if stamp is not None:
-            new.append((*row, *stamp))
-    gone = known.keys() - found.keys()
+    rows = [Row._make(line[:_WIDTH]) for line in known if found.get(line[0], ()) == line[_WIDTH:]]
+    read = [read_row(path) for path in found.keys() - {row.path for row in rows}]
+    new = [(*row, *stamp) for row in read for stamp in [found[row.path]] if stamp is not None]
+    gone = {line[0] for line in known} - found.keys()
     if new or gone:
         _write(Path(root) / INDEX, new, gone)
-    return sorted(rows, key=_order)
+    return sorted([*rows, *read], key=_order) if read else rows
 
 
 def rebuild(root: str | Path) -> list[Row]:
@@ -63,17 +56,17 @@ def _order(row: Row) -> tuple[object, ...]:
     return row.name, row.norm, -1 if row.seed is None else row.seed, row.path
 
 
-def _read(path: Path) -> dict[str, tuple[Any, ...]]:
-    """Rows with their stamps by path, as the index holds them; none if there is no index, or it can't be used."""
+def _read(path: Path) -> list[tuple[Any, ...]]:
+    """Rows with their stamps in the order of `listed`; none if there is no index, or it can't be used."""
     if not path.exists():
-        return {}
+        return []
     try:
         with closing(sqlite3.connect(path, timeout=_PATIENCE)) as base:
             if base.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                return {}
-            return {line[0]: line for line in base.execute("SELECT * FROM runs")}
+                return []
+            return base.execute("SELECT * FROM runs ORDER BY name, norm, seed, path").fetchall()
     except (sqlite3.Error, TypeError):
-        return {}
+        return []
 
 
 def _write(path: Path, new: Iterable[tuple[object, ...]], gone: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Proof that arms are paired: for each seed the same data, shared initial weights, batches and augmentation."""
+"""Proof that arms are paired: for each seed the same data, shared initial weights, batches, augmentation, dropout."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ if TYPE_CHECKING:
     from normlab.study.arms import Arm
 
 #: What paired runs share, as `Result.digests` has it, in the words of the person.
-WORDS = {"data": "data", "initialization": "init", "batches": "batches", "augmentation": "augmentation"}
+WORDS = {
+    "data": "data",
+    "initialization": "init",
+    "batches": "batches",
+    "augmentation": "augmentation",
+    "draws": "draws",
+}
 #: These depend on how many steps a run took.
-_STEPWISE = ("batches", "augmentation")
+_STEPWISE = ("batches", "augmentation", "draws")
 
 
 class Difference(NamedTuple):
     """Something that the arms of one seed don't share.
 
     Attributes:
-        what: `data`, `initialization`, `batches` or `augmentation`.
+        what: One of `WORDS`.
         seed: The seed.
         groups: Labels of arms that agree with each other, the first group being that of the first arm.
         runs: A run of each group.
@@ -90,6 +96,8 @@ def _told(what: str, found: Sequence[Difference]) -> str:
 def _reason(difference: Difference) -> str:
     if difference.what == "data":
         return "the data sets are not the same"
+    if difference.what == "draws":
+        return _reason_of_draws(difference)
     if difference.what in _STEPWISE:
         return "the training examples came in another order or were changed otherwise; look at batch_size and data"
     ours, theirs = (_parameters(run) for run in difference.runs[:2])
@@ -100,6 +108,12 @@ def _reason(difference: Difference) -> str:
     if only:
         return f"only one side has {listed(only[:4], 'and')}{' and more' if len(only) > 4 else ''}"  # noqa: PLR2004 - as many as were named
     return "the shared weights were drawn otherwise"
+
+
+def _reason_of_draws(difference: Difference) -> str:
+    if any(run.result is not None and "draws" not in run.result.digests for run in difference.runs[:2]):
+        return "only one side tells of dropout: the other has none, or is of an older normlab"
+    return "other dropout layers, or a norm that draws among them"
 
 
 def _parameters(run: History) -> Mapping[str, tuple[int, ...]]:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from dataclasses import dataclass, field
-from functools import cached_property
-from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from normlab.errors import SpecError
 from normlab.history import History
-from normlab.spec import Place
-from normlab.spec.node import Node
 from normlab.study import tuning
 from normlab.study.pool import Pool, Task
-from normlab.study.settings import laid_over
 from normlab.study.statistics import detectable_difference, reachable_p, seeds_needed
+from normlab.study.timing import BASES, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,22 +19,8 @@ if TYPE_CHECKING:
     from normlab.spec import Spec
     from normlab.study.design import ArmDesign, Design
 
-#: Steps and interval of the run that is timed where no run is stored.
-_STEPS, _EVERY = 40, 20
 POWER = 0.8
 """The chance with which the difference told would be found."""
-
-
-class Cost(NamedTuple):
-    """Seconds that a run takes: to start, a step, an evaluation."""
-
-    start: float
-    step: float
-    evaluation: float
-
-    def seconds(self, steps: int, every: int) -> float:
-        """Of a run of so many steps, evaluated so often."""
-        return self.start + steps * self.step + math.ceil(steps / every) * self.evaluation
 
 
 @dataclass
@@ -54,6 +34,7 @@ class ArmPlan:
         finals: Its final runs in all.
         finals_done: Those that are stored, as far as its trials tell which they are.
         seconds: What is left takes so long, one after the other.
+        bases: What that rests on, of `normlab.study.timing.BASES`; empty if nothing is left.
     """
 
     label: str
@@ -62,6 +43,7 @@ class ArmPlan:
     trials_done: int
     finals_done: int
     seconds: float = 0.0
+    bases: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -73,7 +55,6 @@ class Plan:
         arms: Its arms.
         jobs: Worker processes.
         threads: Threads of each.
-        measured: Whether a run had to be timed because none was stored.
         seeds: Final runs an arm.
         level: Chance of a false alarm over all arms.
         detectable: The smallest difference found at 80 % power, in standard deviations of the paired differences.
@@ -92,7 +73,6 @@ class Plan:
     reachable: float
     needed: int
     arms: list[ArmPlan] = field(default_factory=list)
-    measured: bool = False
 
     @property
     def can_decide_by_signs(self) -> bool:
@@ -113,6 +93,11 @@ class Plan:
     def seconds(self) -> float:
         """What is left takes so long, with all workers."""
         return sum(arm.seconds for arm in self.arms) / self.jobs
+
+    @property
+    def bases(self) -> list[str]:
+        """What the time rests on, for any arm."""
+        return [basis for basis in BASES if any(basis in arm.bases for arm in self.arms)]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; a number that is infinite is None."""
@@ -207,44 +192,15 @@ class _Planner:
         self._heard = event
 
     def _estimate(self, trials: Sequence[Sequence[History]], finals: Sequence[Sequence[History]]) -> None:
-        """Seconds of what is left: as long as stored runs of the arm took, or those of all arms, or a run timed now."""
+        """Seconds of what is left, arm by arm."""
+        timing = Timing(self._design, self._ask)
         for index, row in enumerate(self._plan.arms):
-            if row.trials_done < row.trials:
-                row.seconds += (row.trials - row.trials_done) * self._seconds("trial", trials, index)
-            if row.finals_done < row.finals:
-                row.seconds += (row.finals - row.finals_done) * self._seconds("final", finals, index)
-
-    def _seconds(self, phase: str, runs: Sequence[Sequence[History]], index: int) -> float:
-        known = runs[index] or [run for of_arm in runs for run in of_arm]
-        took = [run.result.seconds for run in known if run.result is not None and run.result.status == "completed"]
-        if took:
-            return fmean(took)
-        cost, steps = self._timed
-        every = self._design.base.evaluation.every if phase == "final" else steps
-        return cost.seconds(self._design.tuning_steps or steps if phase == "trial" else steps, every)
-
-    @cached_property
-    def _timed(self) -> tuple[Cost, int]:
-        """What the first arm's run costs by a short one, timed now and thrown away; and the steps of a whole one."""
-        self._plan.measured = True
-        budget = self._design.base.training
-        short = {"steps": min(_STEPS, budget.steps or _STEPS), "batch_size": budget.batch_size}
-        settings = {"training": short, "evaluation.every": _EVERY}
-        place = Place("the run that is timed")
-        first = self._design.final_spec(self._design.arms[0], (self._design.points or [{}])[0], 0)
-        spec = laid_over(first, {key: Node.of(value, place) for key, value in settings.items()})
-        with tempfile.TemporaryDirectory() as folder:
-            event = self._ask(Task(spec, folder))
-            if event["event"] != "done":
-                raise SpecError(event["message"])
-            run = History.load(event["directory"])
-        return _cost(run), budget.steps or round((budget.epochs or 0) * run[-1].step / run[-1].epoch)
-
-
-def _cost(run: History) -> Cost:
-    assert run.result is not None  # noqa: S101 - it has ended
-    training, evaluation = run.result.training_seconds, run.result.evaluation_seconds
-    return Cost(run.result.seconds - training - evaluation, training / run.result.steps, evaluation / len(run))
+            lefts = row.trials - row.trials_done, row.finals - row.finals_done
+            for phase, runs, left in zip(("trial", "final"), (trials, finals), lefts):
+                if left:
+                    seconds, basis = timing.seconds(phase, index, runs[index])
+                    row.seconds += left * seconds
+                    row.bases += [basis] if basis not in row.bases else []
 
 
 def _ended(found: Sequence[Sequence[History | None]]) -> list[list[History]]:

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
     from normlab.spec import Spec
 
+#: Seconds after which a run that another process had is tried again.
+_PAUSE = 2.0
 #: Seconds that workers have to stop in good order.
 _PATIENCE = 8.0
 
 Listener = Callable[["Task", dict[str, Any]], None]
-"""Told of each event of a task: those of its worker, and `lost` if the worker died; the last is `done` or `failed`."""
+"""Told of each event of a task: those of its worker, and `lost` if the worker died; the last is `done` or `failed`.
+
+A `busy` task is another process's; it is tried again until that one has ended it, or left it.
+"""
 
 
 @dataclass(eq=False)
@@ -75,6 +80,7 @@ class Pool:
         self._jobs, self._threads, self._listen = jobs, threads, listen
         self._workers: list[WorkerProcess] = []
         self._waiting: deque[Task] = deque()
+        self._held: deque[tuple[float, Task]] = deque()  # with the time from which they may be tried again
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
@@ -107,10 +113,13 @@ class Pool:
     def forget(self) -> None:
         """Drop the tasks that no worker has begun."""
         self._waiting.clear()
+        self._held.clear()
 
     def work(self) -> None:
         """Work until no task is left; the listener may add more."""
-        while self._waiting or any(worker.task is not None for worker in self._workers):
+        while self._waiting or self._held or any(worker.task is not None for worker in self._workers):
+            while self._held and self._held[0][0] <= time.monotonic():
+                self._waiting.append(self._held.popleft()[1])
             self._hand_out()
             for worker, is_event in self._ready():
                 if is_event:
@@ -119,7 +128,8 @@ class Pool:
                     self._selector.unregister(worker.errors)
 
     def _ready(self) -> Iterator[tuple[WorkerProcess, bool]]:
-        for key, _ in self._selector.select():
+        patience = max(0.0, self._held[0][0] - time.monotonic()) if self._held else None
+        for key, _ in self._selector.select(patience):
             worker: WorkerProcess = key.data
             if worker in self._workers:
                 yield worker, key.fileobj is worker.output
@@ -147,8 +157,11 @@ class Pool:
             return
         for event in events:
             task: Task = worker.task
-            if event["event"] in ("done", "failed"):
+            if event["event"] in ("done", "failed", "busy"):
                 worker.task = None
+            if event["event"] == "busy":
+                task.attempts -= 1
+                self._held.append((time.monotonic() + _PAUSE, task))
             self._listen(task, event)
 
     def _bury(self, worker: WorkerProcess) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from normlab.errors import StorageError
-from normlab.history import HISTORY, RESULT, Result
-from normlab.record import Header
+from normlab.formats import HISTORY, RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from normlab.record import Header
 
 UNFINISHED = "unfinished"
 DAMAGED = "damaged"
@@ -78,6 +79,8 @@ def is_run(path: str | Path) -> bool:
 
 def read_row(path: str) -> Row:
     """Read what a run directory tells; if its history or result can't be read, it is `damaged`."""
+    from normlab.result import Result  # noqa: PLC0415 - costs 40 ms, and what the index tells needs none of it
+
     try:
         header = _header(path)
         common = (path, header.name, header.label, header.seed)
@@ -98,6 +101,8 @@ def _folders(folder: str) -> list[str]:
 
 
 def _header(path: str) -> Header:
+    from normlab.record import Header  # noqa: PLC0415 - as above
+
     with Path(path, HISTORY).open("rb") as file:
         fields = json.loads(file.readline(_HEADER_BYTES))
     return Header.from_dict({key: value for key, value in fields.items() if key != "sum"})

@@ -25,9 +25,10 @@ from normlab.study.grid import Range
 MOST_SEEDS = 10_000
 """Seeds of the largest study."""
 
-_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
-#: What a study decides itself, run by run.
-_OWN = ("seed", "name", "description", "plugins", "device")
+KEY = "[A-Za-z][A-Za-z0-9_]*([.][A-Za-z0-9_]+)*"
+"""A dotted key of a spec."""
+OWN = ("seed", "name", "description", "plugins", "device")
+"""What a study decides itself, run by run."""
 
 _Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 _Part = Annotated[float, Field(gt=0, lt=1)]
@@ -65,9 +66,9 @@ def check_key(key: str) -> None:
     Raises:
         PydanticCustomError: It says which.
     """
-    if not _KEY.fullmatch(key):
+    if not re.fullmatch(KEY, key):
         raise mistake(f"{shown(key)}: no key of a spec; expected one such as optimizer.learning_rate")
-    if key.split(".", maxsplit=1)[0] in _OWN:
+    if key.split(".", maxsplit=1)[0] in OWN:
         raise mistake(f"{shown(key)} can't differ between arms; expected what decides how a run learns, such as norm")
 
 
@@ -124,7 +125,8 @@ class StudyFile(BaseModel):
     model_config = STRICT
 
     name: Annotated[str, matching(SPEC_NAME, "a name of letters, digits, '_', '-' and '.', at most 64")] = Field(
-        description="What the study is called; by default what its file is called."
+        description="What the study is called; by default what its file is called.",
+        json_schema_extra={"pattern": SPEC_NAME},
     )
     description: Annotated[str, AfterValidator(checked_text)] = Field(default="", description="What it is for.")
     spec: Union[str, dict[str, Any]] = Field(

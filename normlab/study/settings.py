@@ -47,8 +47,3 @@ def laid_over(base: Spec, settings: Mapping[str, Node]) -> Spec:
         return Spec.model_validate({"name": base.name, **document.data}, context=document)
     except ValidationError as error:
         raise SpecError("\n".join(problems(error, document, schema=Spec.model_json_schema()))) from None
-
-
-def covers(keys: tuple[str, ...], key: str) -> bool:
-    """Whether a dotted key is one of `keys`, or below one of them: `norm` covers `norm.epsilon`."""
-    return any(key == each or key.startswith(f"{each}.") for each in keys)

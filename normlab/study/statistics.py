@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 CONFIDENCE = 0.95
 """Of the intervals that are shown."""
@@ -26,6 +26,8 @@ _ALL_FLIPS_TO, _FLIPS = 20, 100_000
 _SAME = 1e-12
 #: Of the numerical integral for power; scipy's distribution of the noncentral t fails with 2 values.
 _POINTS = 20_000
+#: Values of a function whose root is sought: so near to 0, after so many at most.
+_NEAR, _TRIES = 1e-12, 60
 
 
 @dataclass(frozen=True)
@@ -192,13 +194,30 @@ def detectable_difference(n: int, level: float = 0.05, power: float = 0.8) -> fl
     critical = float(special.stdtrit(n - 1, 1 - level / 2))
     # the spread that n values show, in true standard deviations, at evenly many points of its distribution
     shown = np.sqrt(special.chdtri(n - 1, (np.arange(_POINTS) + 0.5) / _POINTS) / (n - 1))
-    low, high = 0.0, 4 * critical + 10
-    for _ in range(60):
-        middle = (low + high) / 2
+
+    def lacking(shift: float) -> float:
         # of a t value with this noncentrality: above the critical one, or below its negative
-        found = special.ndtr(middle - critical * shown) + special.ndtr(-middle - critical * shown)
-        low, high = (middle, high) if found.mean() < power else (low, middle)
-    return high / math.sqrt(n)
+        found = special.ndtr(shift - critical * shown) + special.ndtr(-shift - critical * shown)
+        return float(found.mean()) - power
+
+    return _root(lacking, 0.0, 4 * critical + 10) / math.sqrt(n)
+
+
+def _root(increasing: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function goes from below 0 to above it: by false position, an end that stays counting half (Illinois)."""
+    at_low, at_high, before = increasing(low), increasing(high), 0.0
+    for _ in range(_TRIES):
+        middle = high - at_high * (high - low) / (at_high - at_low)
+        at = increasing(middle)
+        if abs(at) < _NEAR:
+            break
+        stays = 0.5 if at * before > 0 else 1.0
+        if at < 0:
+            low, at_low, at_high = middle, at, stays * at_high
+        else:
+            high, at_high, at_low = middle, at, stays * at_low
+        before = at
+    return middle
 
 
 def _deviation(values: Sequence[float], mean: float) -> float:

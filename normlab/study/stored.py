@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from normlab.errors import StorageError
 from normlab.history import History
-from normlab.spec.dump import to_yaml
 from normlab.storage import read_json, safe_name, storage_errors, write_atomically, write_json
 from normlab.study.arms import Arm, Question, Trial
 
@@ -62,6 +61,8 @@ def save(study: Study, design: Design) -> None:
     """
     with storage_errors(study.folder, "make this folder"):
         study.folder.mkdir(parents=True, exist_ok=True)
+    from normlab.spec.dump import to_yaml  # noqa: PLC0415 - costs 0.2 s, and reading a study needs none of it
+
     write_atomically(study.folder / FILE, to_yaml(as_file(design)))
     content = {
         "version": VERSION,

@@ -1,8 +1,9 @@
 """A process that trains one run after the other, told what to do by lines of JSON on standard input.
 
 Each line is a task: `{"task": "run" or "find", "spec": {...}, "out": "runs"}`. What happens is told on standard output,
-one object a line, by its `event`: `started`, `stepped`, `warned`, then `done` with the run's directory or `failed` with
-the error. The process ends when its standard input does, and when whoever started it dies.
+one object a line, by its `event`: `started`, `stepped`, `warned`, then `done` with the run's directory, `failed` with
+the error, or `busy` if another process trains the run. The process ends when its standard input does, and when whoever
+started it dies.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from normlab.errors import Interrupted, NormlabError
+from normlab.errors import Interrupted, InUse, NormlabError
+from normlab.locking import locked, owner
 from normlab.observer import Observer
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ class _Worker:
         """Do one task and tell how it ended."""
         try:
             done = {"run": self._run, "find": self._find}[task["task"]](task)
+        except InUse as error:
+            done = {"event": "busy", "message": str(error).split(";", maxsplit=1)[0]}
         except NormlabError as error:
             if isinstance(error, Interrupted):
                 raise
@@ -106,6 +110,10 @@ class _Worker:
         found = self._find(task)
         if found["stored"]:
             return {**found, "trained": False}
+        directory = Path(found["directory"])
+        if owner(directory) is not None:
+            with locked(directory):  # else all is built first, only to find that the run is another's
+                pass
         _forget_peak_memory()
         observer = _Teller(self)
         history = experiment.run(_spec(task), out=task["out"], observer=observer)

@@ -9,7 +9,7 @@ from normlab.models.network import not_finite
 from normlab.training import optimizer_state
 from normlab.training.graph import Graph
 from normlab.training.joining import joined
-from normlab.training.randomness import seed_mxnet
+from normlab.training.randomness import STEP, digest_of_draws, seed_mxnet
 from normlab.training.worker_threads import limited
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class Trainer:
         def step_loss(F: Any, indices: Any, images: Any, labels: Any, *moves: Any) -> Any:
             batch = augmenter.pixels(F, F.take(images, indices))
             outputs = network.block(augmenter(F, batch, *moves))
-            return F.sum(loss.each(F, outputs, F.take(labels, indices))) * factor
+            total = F.sum(loss.each(F, outputs, F.take(labels, indices)))
+            return total * factor if factor != 1 else total
 
         self._graph = Graph(step_loss, network.parameters.values(), training=True, hybridize=hybridize, one_shape=True)
 
@@ -101,7 +102,7 @@ class Trainer:
         for step in range(first, last):
             moves = self._augmenter.inputs(step)
             if self._network.draws:
-                seed_mxnet(self._seed, "step", step)
+                seed_mxnet(self._seed, STEP, step)
             with mx.autograd.record():
                 losses = [
                     self._graph(part[step - first], images, labels, *moved)[0]
@@ -113,10 +114,13 @@ class Trainer:
             stepped(step + 1)
 
     def digests(self, steps: int) -> dict[str, str]:
-        """SHA-256 of what a run of `steps` steps has seen of the data, by what it is: the batches, the augmentation."""
+        """SHA-256 of what a run of `steps` steps has seen and drawn, by what it is: batches, augmentation, draws."""
         found = {"batches": self._batches.digest(steps)}
         if self._augmenter.moves:
             found["augmentation"] = self._augmenter.digest(steps)
+        if self._network.dropout:
+            devices = f"{len(self._data)} of {self._batches.batch_size} examples"
+            found["draws"] = digest_of_draws(self._seed, steps, [devices, *self._network.dropout])
         return found
 
     def optimizer_arrays(self) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,10 @@ import numpy as np
 from normlab.compat import mxnet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+STEP = "step"
+"""The purpose of what a step draws: dropout, and methods that draw."""
 
 
 def key(seed: int, *purpose: object) -> int:
@@ -36,7 +39,19 @@ def generator(seed: int, *purpose: object) -> np.random.Generator:
 
 def seed_mxnet(seed: int, *purpose: object) -> None:
     """Key MXNet's own generators, on all devices, for this purpose."""
-    mxnet().random.seed(key(seed, *purpose) % 2**31)
+    mxnet().random.seed(_key_of_mxnet(seed, *purpose))
+
+
+def digest_of_draws(seed: int, steps: int, drawn: Iterable[str]) -> str:
+    """SHA-256 of what decides on all that the steps of a run draw: what each draws, in order, and the keys of all."""
+    whole = sha256("\x1f".join(drawn).encode())
+    for step in range(steps):
+        whole.update(_key_of_mxnet(seed, STEP, step).to_bytes(4, "big"))
+    return whole.hexdigest()
+
+
+def _key_of_mxnet(seed: int, *purpose: object) -> int:
+    return key(seed, *purpose) % 2**31
 
 
 @contextmanager
