@@ -16,6 +16,7 @@ from normlab.norm_state import constant
 
 def as_planes(F: Any, x: Any) -> Any:
     """Activations `(N, C, ...)` with their positions as one axis, `(N, C, 1, positions)`."""
+    # what comes from a convolution is in oneDNN's own layout, and is brought into the plain one here, once
     return F.expand_dims(F.reshape(x, shape=(0, 0, -1)), axis=2)
 
 
@@ -37,6 +38,25 @@ def channel_mean(F: Any, planes: Any, channels: int, first: int | None = None) -
         weight = F.concat(weight, constant(F, planes, 0.0, channels - first), dim=0)
     weight = F.reshape(weight, shape=(1, -1, 1, 1))
     return F.Convolution(planes, weight, no_bias=True, num_filter=1, kernel=(1, 1))
+
+
+def channel_variance(F: Any, planes: Any, channels: int) -> Any:
+    """The biased variance of the channels at each position.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        planes: `(N, C, 1, positions)`.
+        channels: C.
+
+    Returns:
+        `(N, 1, 1, positions)`.
+    """
+    # What is taken off needs no gradient: about the mean the mean of squares is least, so that it does not change with
+    # it. A product with ones spreads the mean in the plain layout, which subtraction wants.
+    mean = channel_mean(F, F.BlockGrad(planes), channels)
+    column = F.reshape(constant(F, planes, 1.0, channels, per_example=True), shape=(-1, channels, 1))
+    repeated = F.expand_dims(F.batch_dot(column, F.reshape(mean, shape=(0, 0, -1))), axis=2)
+    return channel_mean(F, F.square(planes - repeated), channels)
 
 
 def spread(F: Any, plane: Any, scale: Any, channels: int) -> Any:

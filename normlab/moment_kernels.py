@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from normlab.row_kernels import example_scale_shift, position_mean
+from normlab.row_kernels import row_mean
 
 
 class Moments(NamedTuple):
@@ -31,9 +31,12 @@ def position_moments(F: Any, x: Any, channels: int) -> Moments:
         x: `(N, C, ...)`.
         channels: C.
     """
-    mean = position_mean(F, x, channels)
-    centered = example_scale_shift(F, x, F.ones_like(mean), -mean, channels)
-    return Moments(mean, position_mean(F, F.square(centered), channels))
+    rows = F.reshape(x, shape=(-3, -1))
+    mean = row_mean(F, rows)
+    # what is taken off needs no gradient: about the mean the mean of squares is least, so it does not change with it
+    centered = rows - F.broadcast_like(F.BlockGrad(mean), F.BlockGrad(rows))
+    variance = row_mean(F, F.square(centered))
+    return Moments(F.reshape(mean, shape=(-1, channels)), F.reshape(variance, shape=(-1, channels)))
 
 
 def group_moments(F: Any, of: Moments, groups: int) -> Moments:

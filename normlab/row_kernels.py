@@ -114,13 +114,18 @@ def position_mean(F: Any, x: Any, channels: int) -> Any:
     Returns:
         `(N, C)`.
     """
-    sums, count = _row_sums(F, F.reshape(x, shape=(-3, -1)))
-    return F.reshape(F.broadcast_div(sums, count), shape=(-1, channels))
+    return F.reshape(row_mean(F, F.reshape(x, shape=(-3, -1))), shape=(-1, channels))
 
 
 def position_sum(F: Any, x: Any, channels: int) -> Any:
     """The sum of each channel of each example over all positions; as `position_mean`, `(N, C, ...)` to `(N, C)`."""
     return F.reshape(_row_sums(F, F.reshape(x, shape=(-3, -1)))[0], shape=(-1, channels))
+
+
+def row_mean(F: Any, rows: Any) -> Any:
+    """The mean of each row, `(rows, 1)`; rows `(rows, values)`."""
+    sums, count = _row_sums(F, rows)
+    return F.broadcast_div(sums, count)
 
 
 def unit_sum(F: Any, weight: Any) -> tuple[Any, Any]:

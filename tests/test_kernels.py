@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from norms_support import close, mx, numeric_gradient, per_channel
 
-from normlab.channel_kernels import as_planes, channel_mean, channel_standardize, spread
-from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, values_per_channel
+from normlab.channel_kernels import (
+    as_planes,
+    channel_mean,
+    channel_standardize,
+    channel_variance,
+    spread,
+)
+from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, shaped_back, values_per_channel
+from normlab.moment_kernels import position_moments
 from normlab.norm_state import constant
 from normlab.row_kernels import (
     example_scale_shift,
@@ -46,9 +53,21 @@ def each(F, x):
     return example_scale_shift(F, x, mean, F.square(mean), 6)
 
 
+def by_moments(F, x, channels=6):
+    of = position_moments(F, x, channels)
+    return example_scale_shift(F, x, F.rsqrt(of.variance + EPSILON), of.mean, channels)
+
+
 def planes(F, x, first=None):
     view = as_planes(F, x)
     return F.reshape_like(spread(F, channel_mean(F, view, 6, first), array(F, x, SCALE), 6), x)
+
+
+def by_variance(F, x, channels=6):
+    view = as_planes(F, x)
+    ones = constant(F, x, 1.0, channels)
+    y = view * spread(F, F.rsqrt(channel_variance(F, view, channels) + EPSILON), ones, channels)
+    return shaped_back(F, y, x, axis=1)
 
 
 def mean_of(x):
@@ -78,7 +97,15 @@ CASES = {
     ),
     "planes": (planes, lambda x: per_channel(SCALE, x) * x.mean(1, keepdims=True)),
     "planes_first": (lambda F, x: planes(F, x, 2), lambda x: per_channel(SCALE, x) * x[:, :2].mean(1, keepdims=True)),
+    "channel_variance": (by_variance, lambda x: x / np.sqrt(x.var(1, keepdims=True) + EPSILON)),
     "example_scale_shift": (each, lambda x: mean_of(x) * x + mean_of(x) ** 2),
+}
+#: What there must be positions for.
+POSITION_CASES = {
+    "position_moments": (
+        by_moments,
+        lambda x: x / np.sqrt(x.var(tuple(range(2, x.ndim)), keepdims=True) + EPSILON) + mean_of(x),
+    ),
 }
 UNIT_CASES = {
     "unit_standardize": (lambda F, w: unit_standardize(F, w, 4, EPSILON), lambda w: rows_standardized(w, 4)),
@@ -116,6 +143,13 @@ def agree(function, formula, shape, **options):
 @pytest.mark.parametrize("case", CASES)
 def test_activations_and_gradients_equal_numpy(case, layout, training, hybridize):
     agree(*CASES[case], SHAPES[layout], training=training, hybridize=hybridize)
+
+
+@pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
+@pytest.mark.parametrize("layout", ["NCT", "NCHW"])
+@pytest.mark.parametrize("case", POSITION_CASES)
+def test_statistics_of_positions_and_gradients_equal_numpy(case, layout, hybridize):
+    agree(*POSITION_CASES[case], SHAPES[layout], hybridize=hybridize)
 
 
 @pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
@@ -184,6 +218,15 @@ def test_large_means_do_not_cancel(case):
     assert np.abs(y.asnumpy() - formula(x.astype("float64"))).max() < 2e-3
 
 
+@pytest.mark.parametrize("case", ["position_moments", "channel_variance"])
+def test_variances_about_large_means_do_not_cancel(case):
+    function, formula = {**CASES, **POSITION_CASES}[case]
+    x = np.random.default_rng(1).normal(1e3, 1, (4, 6, 16, 16)).astype("float32")
+    (y,) = graph_of(function)(mx.nd.array(x))
+    # of a thousand, so the relative error
+    assert np.abs(y.asnumpy() / formula(x.astype("float64")) - 1).max() < 2e-6
+
+
 #: With 16 channels, which convolutions keep in oneDNN's own layout.
 BETWEEN = {
     "scale_shift": lambda F, x: scale_shift(F, x, *vectors(F, x), 16),
@@ -191,6 +234,8 @@ BETWEEN = {
     "instance_standardize": lambda F, x: instance_standardize(F, x, *vectors(F, x), 16, EPSILON),
     "channel_standardize": lambda F, x: channel_standardize(F, x, 16, EPSILON),
     "channel_standardize_images": lambda F, x: channel_standardize(F, x, 16, EPSILON, "NCHW"),
+    "channel_variance": lambda F, x: by_variance(F, x, 16),
+    "position_moments": lambda F, x: by_moments(F, x, 16),
     "position_mean": lambda F, x: example_scale_shift(F, x, position_mean(F, x, 16), F.zeros_like(x).mean((2, 3)), 16),
     "values_per_channel": lambda F, x: F.broadcast_mul(x, F.reshape(values_per_channel(F, x), shape=(1, 1, 1, 1))),
 }

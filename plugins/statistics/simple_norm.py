@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.channel_kernels import as_planes, channel_variance, spread
 from normlab.errors import SpecError
 from normlab.kernels import shaped_back
 from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +53,7 @@ class SimpleNorm(NormLayer):
         """Divide by the standard deviation, and scale."""
         channels = self.in_channels
         planes = as_planes(F, x)
-        ones = constant(F, x, 1.0, channels)
-        centered = planes - spread(F, channel_mean(F, planes, channels), ones, channels)
-        variance = channel_mean(F, F.square(centered), channels) * (channels / (channels - 1))
+        variance = channel_variance(F, planes, channels) * (channels / (channels - 1))
         return shaped_back(F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, axis=1)
 
 
