@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from normlab.cli import ending, signals
@@ -31,7 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(root, {}, "normlab", COMPLETION_VARIABLE, instruction))
-    sys.exit(perform(sys.argv[1:] if arguments is None else arguments))
+    if arguments is not None:
+        sys.exit(perform(arguments))
+    status = perform(sys.argv[1:])
+    if "mxnet" in sys.modules:
+        _leave(status)
+    sys.exit(status)
 
 
 def perform(arguments: Sequence[str]) -> int:
@@ -51,6 +57,15 @@ def perform(arguments: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - this is the last door: each error gets its status here
         status = ending.tell(error, debug=debug)
     return status
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process without taking MXNet apart first, which takes 0.3 s and changes nothing: the system does it."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - Python's own end runs them, and os._exit does not
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _invoke(arguments: Sequence[str]) -> int:
