@@ -19,6 +19,8 @@ from normlab.quick_import import prepared
 SETTINGS = {
     # libgomp's threads spin while they wait; with any other process running that costs a multiple of 8 ms a region.
     "OMP_WAIT_POLICY": "passive",
+    # But waking one takes as long as a small operator: so they spin for some 20 microseconds first.
+    "GOMP_SPINCOUNT": "1000",
     # MXNet falls back from oneDNN where it must; saying so on standard error at each call helps nobody.
     "MXNET_STORAGE_FALLBACK_LOG_VERBOSE": "0",
 }

@@ -13,7 +13,8 @@ from normlab.datasets import mnist
 from normlab.kernels import table_standardize
 from normlab.spec import parse_spec
 from normlab.training import examples
-from normlab.training.tiers import Names, orders, tiered, tiers
+from normlab.training.tiering import Names, TierNames, tiered
+from normlab.training.tiers import places, tiers
 
 mx = mxnet()
 sym = mx.sym
@@ -73,14 +74,15 @@ def in_graph(graph, table, count=4):
         values["labels"] = mx.nd.array(RNG.integers(0, 5, len(table)))
     values["x"] = mx.nd.array(table, dtype=table.dtype)
     cut = tiers(table.reshape(len(table), -1), count)
-    names = [(f"values{index}", f"columns{index}") for index in range(count)]
-    small = tiered(graph, shapes, Names("x", "labels", names, "order", "places"))
+    names = [TierNames(f"values{index}", f"columns{index}", f"rows{index}") for index in range(count)]
+    small = tiered(graph, shapes, Names("x", "labels", names, "places"))
     factor = np.float32(1 / 255) if table.dtype == np.uint8 else np.float32(1)
-    for (value, column), tier in zip(names, cut):
+    for (value, column, rows), tier in zip(names, cut):
         own = table.reshape(len(table), -1)[tier.rows][:, tier.columns]
         values[value] = mx.nd.array(own.astype(np.float32) * factor)
         values[column] = mx.nd.array(tier.columns, dtype="int32")
-    values["order"], values["places"] = (mx.nd.array(order, dtype="int32") for order in orders(cut))
+        values[rows] = mx.nd.array(tier.rows, dtype="int32")
+    values["places"] = mx.nd.array(places(cut), dtype="int32")
     outputs = []
     for each in (graph, small):
         result = mx.nd.CachedOp(each)(*[values[name] for name in each.list_inputs()])
@@ -155,12 +157,15 @@ def mixed(x):
         (sym.Group([dense(X), right(dense(X))]), True),
         (right(sym.dot(sym.dot(dense(X), dense(X), transpose_b=True), sym.ones((400, 5)))), True),
         (right(sym.broadcast_add(dense(X), sym.slice_axis(dense(X), axis=0, begin=0, end=1))), True),
+        (right(sym.broadcast_sub(dense(X), sym.sum(dense(X), axis=0, keepdims=True))), True),
+        (sym.sum(sym.FullyConnected(sym.ones((3, 5)), sym.relu(dense(X)), num_hidden=400, no_bias=True)), True),
+        (right(dense(X) * sym.var("weights_of_rows", shape=(400, 5))), True),
     ],
-    ids=range(7),
+    ids=range(10),
 )
-def test_rows_are_put_in_order_where_that_matters_and_else_the_labels(graph, restores):
+def test_rows_are_put_in_order_where_that_matters_and_else_go_by_tier(graph, restores):
     plain, small, _, inputs = in_graph(graph, sparse(dtype=np.float32))
-    assert ("places" in inputs, "order" in inputs) == (restores, not restores)
+    assert ("places" in inputs) == restores
     for one, other in zip(plain, small):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4)
 
@@ -203,4 +208,4 @@ def test_tiers_are_used_where_they_serve(tmp_path, monkeypatch):
     for override in ("norm=none", "model={name: lenet}", "evaluation.batch_size=500", "augmentation=[standardize]"):
         run(parse_spec(SPEC, "tiers.yaml", [override]), out=tmp_path)
     assert len(seen) == 1
-    assert [len(arrays) for arrays in seen[0].values()] == [6, 6]  # two tiers: values, columns, and the orders
+    assert [len(arrays) for arrays in seen[0].values()] == [7, 7]  # two tiers: values, columns, rows, and the places

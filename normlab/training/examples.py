@@ -29,8 +29,8 @@ class Examples(NamedTuple):
     Attributes:
         inputs: `(N, ...)`, as `Augmenter.stored` gives them, or as the network takes them.
         labels: `(N,)`.
-        tiers: The same inputs in tiers (see `normlab.training.tiers`): the values of each, the columns of each, and the
-            two `orders`; empty without.
+        tiers: The same inputs in tiers (see `normlab.training.tiers`): the values, then the columns, then the rows of
+            each, and the places of all examples; empty without.
     """
 
     inputs: Any
@@ -103,5 +103,5 @@ def _in_tiers(splits: Mapping[str, Split], device: Any) -> dict[str, tuple[Any, 
 def _on_device(split: Split, them: list[tiers.Tier], device: Any) -> tuple[Any, ...]:
     table = split.images.reshape(len(split), -1)
     values = [Split(np.ascontiguousarray(table[t.rows][:, t.columns]), split.labels[t.rows]).pixels() for t in them]
-    indices = [*[t.columns for t in them], *tiers.orders(them)]
+    indices = [*[t.columns for t in them], *[t.rows for t in them], tiers.places(them)]
     return (*[put(value, device) for value in values], *[put(index, device) for index in indices])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from normlab.training.folding import folded
 from normlab.training.logistic import by_logistic
-from normlab.training.tiers import Names, tiered
+from normlab.training.tiering import Names, TierNames, tiered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[s
         graph = rewritten(graph, shapes)
     if not tiers:
         return graph
-    *pairs, order, places = tiers
-    half = len(pairs) // 2
-    return tiered(graph, shapes, Names(data, labels, list(zip(pairs[:half], pairs[half:])), order, places))
+    *several, places = tiers
+    count = len(several) // len(TierNames._fields)
+    named = [TierNames(*several[index::count]) for index in range(count)]
+    return tiered(graph, shapes, Names(data, labels, named, places))

@@ -38,7 +38,7 @@ class Rewriting:
         self._heads: list[Entry] = [[self.nodes[index], *rest] for index, *rest in written["heads"]]
         self._about = written["attrs"]
         self._shapes = _shapes(graph, shapes)
-        self._names = {node["name"] for node in self.nodes}
+        self._taken = {node["name"] for node in self.nodes}
         self._added = 0
         self.count()
 
@@ -65,7 +65,7 @@ class Rewriting:
     def add(self, op: str, inputs: list[Entry], **options: str) -> Entry:
         """A new node; its output."""
         name = None
-        while name is None or name in self._names:
+        while name is None or name in self._taken:
             self._added += 1
             name = f"normlab_added{self._added}"
         node = {"op": op, "name": name, "attrs": options, "inputs": inputs}
