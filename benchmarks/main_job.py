@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 PEERS = {
-    "tensorflow_graph": "tensorflow",
-    "torch_eager": "torch",
-    "torch_compiled": "torch",
     "jax_jitted": "jax",
-}  # by program, the environment it runs in
+    "torch_eager": "torch",
+    "tensorflow_graph": "tensorflow",
+    "torch_compiled": "torch",
+}  # by program, the environment it runs in; what is fastest runs right after normlab, at the machine's same speed
 VERSIONS = "from importlib.metadata import version as v; print('normlab', v('normlab') + ', mxnet', v('mxnet'))"
 
 

@@ -62,8 +62,10 @@ def both(graph, shape=(50, 6)):
         dense(sym.slice_axis(tanh(dense(X, "a")), axis=1, begin=1, end=3), "b"),
         sym.square(tanh(dense(X, "a"))),
         sym.broadcast_sub(tanh(dense(X, "a")), sym.var("row", shape=(1, 4))),
+        sym.slice_axis(tanh(dense(X, "a")), axis=1, begin=1, end=3),
+        sym.dot(sym.ones_like(dense(X, "a")), tanh(dense(X, "a")), transpose_a=True),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_values_stay_and_tanh_goes(graph):
     plain, rewritten, operators = both(graph)

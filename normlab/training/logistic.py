@@ -58,6 +58,7 @@ def by_logistic(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
     carrying = _Carrying(graph, shapes)
     for node in list(carrying.nodes):
         carrying.carry(node)
+    carrying.heads[:] = map(carrying.plain, carrying.heads)
     return carrying.symbol()
 
 

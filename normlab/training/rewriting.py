@@ -28,6 +28,7 @@ class Rewriting:
 
     Attributes:
         nodes: All nodes of the graph as it came, each after those that it uses.
+        heads: The outputs of the graph.
     """
 
     def __init__(self, graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -35,7 +36,7 @@ class Rewriting:
         self.nodes: list[Node] = written["nodes"]
         for node in self.nodes:
             node["inputs"] = [[self.nodes[index], *rest] for index, *rest in node["inputs"]]
-        self._heads: list[Entry] = [[self.nodes[index], *rest] for index, *rest in written["heads"]]
+        self.heads: list[Entry] = [[self.nodes[index], *rest] for index, *rest in written["heads"]]
         self._about = written["attrs"]
         self._shapes = _shapes(graph, shapes)
         self._taken = {node["name"] for node in self.nodes}
@@ -45,7 +46,7 @@ class Rewriting:
     def count(self) -> None:
         """Count by how many each node is used, as the graph is now."""
         self._uses = Counter(id(entry[0]) for node in self._reached() for entry in node["inputs"])
-        self._uses.update(id(entry[0]) for entry in self._heads)
+        self._uses.update(id(entry[0]) for entry in self.heads)
 
     def alone(self, node: Node) -> bool:
         """Whether one input of one node, or one output of the graph, is all that uses a node."""
@@ -56,7 +57,7 @@ class Rewriting:
         them: list[tuple[Node | None, int]] = [
             (user, index) for user in self._reached() for index, entry in enumerate(user["inputs"]) if entry[0] is node
         ]
-        return them + [(None, index) for index, entry in enumerate(self._heads) if entry[0] is node]
+        return them + [(None, index) for index, entry in enumerate(self.heads) if entry[0] is node]
 
     def shape(self, node: Node) -> tuple[int, ...] | None:
         """The shape of a node of the graph as it came; None if that can't be told, as of one with several outputs."""
@@ -81,7 +82,7 @@ class Rewriting:
 
     def put(self, node: Node, entry: Entry) -> None:
         """Let everything that uses a node use an output of another one."""
-        for user in [*self._reached(), {"inputs": self._heads}]:
+        for user in [*self._reached(), {"inputs": self.heads}]:
             user["inputs"][:] = [entry if used[0] is node else used for used in user["inputs"]]
 
     def symbol(self) -> Any:
@@ -95,7 +96,7 @@ class Rewriting:
         written = {
             "nodes": [{**node, "inputs": entries(node["inputs"])} for node in nodes],
             "arg_nodes": [number for number, node in enumerate(nodes) if node["op"] == "null"],
-            "heads": entries(self._heads),
+            "heads": entries(self.heads),
             "attrs": self._about,
         }
         return mx.sym.load_json(json.dumps(written))
@@ -103,7 +104,7 @@ class Rewriting:
     def _reached(self) -> list[Node]:
         """All nodes that the outputs need, each after those that it uses."""
         found: dict[int, Node] = {}
-        waiting = [entry[0] for entry in reversed(self._heads)]
+        waiting = [entry[0] for entry in reversed(self.heads)]
         while waiting:
             node = waiting[-1]
             missing = [entry[0] for entry in node["inputs"] if id(entry[0]) not in found]
