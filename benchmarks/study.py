@@ -1,0 +1,72 @@
+"""How many runs a minute a study makes: two workers, beside the same runs one after the other, and beside PyTorch.
+
+    python benchmarks/study.py --env torch=/path/python               # 8 arms x 5 seeds of the main job: half an hour
+    python benchmarks/study.py --env torch=/path/python --seeds 1     # 8 runs of each: some minutes
+
+PyTorch's program (`peers/torch_eager.py`) trains as many networks, in two processes of one thread each, which is its
+best way on two processors. A ratio is normlab's runs a minute with two workers over the other's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import machine
+from turns import ROOT
+
+ARMS = "none,batch,layer,group:groups=10,rms,l2,dyt,weight_norm"
+WORKERS = 2
+PEER = ROOT / "benchmarks" / "peers" / "torch_eager.py"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--env", metavar="torch=PYTHON", help="the interpreter that has PyTorch")
+    options = parser.parse_args()
+    described = machine.describe()
+    runs = len(ARMS.split(",")) * options.seeds
+    ways = {f"normlab, {WORKERS} workers": partial(_study, options.seeds, WORKERS)}
+    ways["normlab, one after the other"] = partial(_study, options.seeds, 1)
+    if options.env:
+        ways["torch_eager, 2 processes"] = partial(_torch, options.env.partition("=")[2], runs)
+    rates = {}
+    for name, way in ways.items():
+        start = time.perf_counter()
+        way()
+        rates[name] = runs / (time.perf_counter() - start) * 60
+        print(f"{name}: {rates[name]:.2f} runs a minute", file=sys.stderr)
+    ours = next(iter(rates.values()))
+    print(f"{described}\n\n{runs} runs of the main job\n\n| way | runs a minute | ratio |\n| --- | ---: | ---: |")
+    for name, rate in rates.items():
+        print(f"| {name} | {rate:.2f} | {ours / rate:.2f} |")
+    return 0
+
+
+def _study(seeds: int, jobs: int) -> None:
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-m", "normlab", "compare", "configs/mnist_bn.yaml", "--norms", ARMS]
+        command += ["--seeds", str(seeds), "--jobs", str(jobs), "--out", out, "--quiet"]
+        subprocess.run(command, cwd=ROOT, check=True)
+
+
+def _torch(python: str, runs: int) -> None:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def trained(seed: int) -> None:
+        command = [python, str(PEER), "--seed", str(seed), "--json"]
+        subprocess.run(command, cwd=ROOT, check=True, env=one_thread, stdout=subprocess.DEVNULL)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(trained, range(runs)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
