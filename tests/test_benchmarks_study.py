@@ -24,7 +24,8 @@ def test_rates_are_told_beside_each_other(study, monkeypatch, capsys):
 
     def run(command, **options):
         commands.append(command)
-        time.sleep(0.05 if "--jobs" in command and "2" in command else 0.1)
+        alone = "--jobs" in command and command[command.index("--jobs") + 1] == "1"
+        time.sleep(0.6 if alone else 0.3)
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(study.machine, "describe", lambda: "a machine")
