@@ -32,6 +32,8 @@ PEERS = {
     "tensorflow_graph": "tensorflow",
     "torch_compiled": "torch",
 }  # by program, the environment it runs in; what is fastest runs right after normlab, at the machine's same speed
+#: GFLOP of 50 evaluations of 65,000 images by dense layers 784-100-100-10, and those that tiers leave out of them.
+EVALUATION, LEFT_OUT = 50 * 65e3 * 2 * (784 * 100 + 100 * 100 + 100 * 10) / 1e9, 0.44 * 50 * 65e3 * 2 * 784 * 100 / 1e9
 VERSIONS = "from importlib.metadata import version as v; print('normlab', v('normlab') + ', mxnet', v('mxnet'))"
 
 
@@ -63,11 +65,13 @@ def main() -> int:
             programs[peer] = [pythons[environment], str(HERE / "peers" / f"{peer}.py"), "--json"]
         else:
             print(f"{peer}: left out, no environment; say --build or --env {environment}=PYTHON", file=sys.stderr)
+    programs["peak"] = [sys.executable, str(HERE / "peers" / "matrix_peak.py")]
     described = machine.describe()
     runs = turns.taken(programs, options.rounds)
+    peak = runs.pop("peak", [])
     if not runs.get("normlab"):
         return 1
-    lines = [described, "", *_table(runs), "", *_summary(runs), "", *_versions(runs)]
+    lines = [described, "", *_table(runs), "", *_summary(runs), *_share(runs["normlab"], peak), "", *_versions(runs)]
     print("\n".join(lines))
     if options.results:
         turns.append(options.results, "main job", options.rounds, lines)
@@ -109,6 +113,18 @@ def _summary(runs: dict[str, list[Measured]]) -> list[str]:
     fastest = min(peers, key=lambda name: peers[name])
     ratio = 1 / median(_ratios(COLUMNS[0], runs[fastest], runs["normlab"]))
     return [f"Whole process, normlab against the fastest peer ({fastest}): {ratio:.2f}"]
+
+
+def _share(normlab: list[Measured], peak: list[Measured]) -> list[str]:
+    """Return a line on how near the evaluations come to what the processor reaches in large products."""
+    if not peak:
+        return []
+    speeds = [EVALUATION / run.result["evaluation_seconds"] for run in normlab]
+    share = median(speed / run.result["gflops"] for speed, run in zip(speeds, peak))
+    large = median(run.result["gflops"] for run in peak)
+    own = share * (1 - LEFT_OUT / EVALUATION)
+    told = f"Evaluations of {EVALUATION:.0f} GFLOP: {median(speeds):.0f} GFLOP/s, {share:.2f} of the {large:.0f} of "
+    return [f"{told}large products; without the {LEFT_OUT:.0f} GFLOP of products with 0 that are left out, {own:.2f}"]
 
 
 def _versions(runs: dict[str, list[Measured]]) -> list[str]:
