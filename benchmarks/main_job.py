@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import machine
 import turns
 
+from normlab.datasets.mnist import mnist
+from normlab.training import tiers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,8 +35,8 @@ PEERS = {
     "tensorflow_graph": "tensorflow",
     "torch_compiled": "torch",
 }  # by program, the environment it runs in; what is fastest runs right after normlab, at the machine's same speed
-#: GFLOP of 50 evaluations of 65,000 images by dense layers 784-100-100-10, and those that tiers leave out of them.
-EVALUATION, LEFT_OUT = 50 * 65e3 * 2 * (784 * 100 + 100 * 100 + 100 * 10) / 1e9, 0.44 * 50 * 65e3 * 2 * 784 * 100 / 1e9
+#: How often each image is evaluated; what every dense layer of 784-100-100-10 takes and gives.
+EVALUATIONS, LAYERS = 50, ((784, 100), (100, 100), (100, 10))
 VERSIONS = "from importlib.metadata import version as v; print('normlab', v('normlab') + ', mxnet', v('mxnet'))"
 
 
@@ -119,12 +122,23 @@ def _share(normlab: list[Measured], peak: list[Measured]) -> list[str]:
     """Return a line on how near the evaluations come to what the processor reaches in large products."""
     if not peak:
         return []
-    speeds = [EVALUATION / run.result["evaluation_seconds"] for run in normlab]
+    whole, left_out = _evaluation()
+    speeds = [whole / run.result["evaluation_seconds"] for run in normlab]
     share = median(speed / run.result["gflops"] for speed, run in zip(speeds, peak))
-    large = median(run.result["gflops"] for run in peak)
-    own = share * (1 - LEFT_OUT / EVALUATION)
-    told = f"Evaluations of {EVALUATION:.0f} GFLOP: {median(speeds):.0f} GFLOP/s, {share:.2f} of the {large:.0f} of "
-    return [f"{told}large products; without the {LEFT_OUT:.0f} GFLOP of products with 0 that are left out, {own:.2f}"]
+    large, own = median(run.result["gflops"] for run in peak), share * (1 - left_out / whole)
+    told = f"Evaluations of {whole:.0f} GFLOP: {median(speeds):.0f} GFLOP/s, {share:.2f} of the {large:.0f} of "
+    return [f"{told}large products; without the {left_out:.0f} GFLOP of products with 0 that are left out, {own:.2f}"]
+
+
+def _evaluation() -> tuple[float, float]:
+    """Return GFLOP of all evaluations of a run, and those of them that normlab leaves out since a pixel is 0."""
+    splits = [mnist().splits[name] for name in ("train", "test")]
+    tables = [split.images.reshape(len(split), -1) for split in splits]
+    count = tiers.number(map(len, tables))
+    needed = sum(len(rows) * len(columns) for table in tables for rows, columns in tiers.tiers(table, count) or ())
+    images, (pixels, units) = sum(map(len, tables)), LAYERS[0]
+    whole = images * sum(taken * given for taken, given in LAYERS)
+    return tuple(2e-9 * EVALUATIONS * products for products in (whole, (images * pixels - needed) * units))
 
 
 def _versions(runs: dict[str, list[Measured]]) -> list[str]:

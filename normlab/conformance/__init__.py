@@ -11,8 +11,9 @@ Names are imported when they are first used: what else is in this package does w
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from normlab.lazy_names import on_first_use
 
 if TYPE_CHECKING:
     from normlab.conformance.check import Check, CheckFailed, Outcome
@@ -24,19 +25,16 @@ __all__ = ["CHECKS", "Check", "CheckFailed", "Outcome", "check_norm", "parametri
 
 #: Where the names are that are imported on first use.
 _HOMES = {
-    "CHECKS": "registry",
-    "Check": "check",
-    "CheckFailed": "check",
-    "Outcome": "check",
-    "check_norm": "runner",
-    "parametrize_with_checks": "pytest_support",
+    "CHECKS": "normlab.conformance.registry",
+    "Check": "normlab.conformance.check",
+    "CheckFailed": "normlab.conformance.check",
+    "Outcome": "normlab.conformance.check",
+    "check_norm": "normlab.conformance.runner",
+    "parametrize_with_checks": "normlab.conformance.pytest_support",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'normlab.conformance' has no attribute {name!r}")
-    return getattr(import_module(f"normlab.conformance.{_HOMES[name]}"), name)
+__getattr__ = on_first_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,9 @@ Names are imported when they are first used: reading a document needs none of wh
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from normlab.lazy_names import on_first_use
 
 if TYPE_CHECKING:
     from normlab.spec.document import Document
@@ -21,21 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["Document", "Evaluation", "Part", "Place", "Spec", "Training", "json_schema", "load_spec", "parse_spec"]
 
 _HOMES = {
-    "Document": "document",
-    "Evaluation": "schema",
-    "Part": "part",
-    "Place": "place",
-    "Spec": "schema",
-    "Training": "schema",
-    "json_schema": "json_schema",
-    "load_spec": "file",
-    "parse_spec": "file",
+    "Document": "normlab.spec.document",
+    "Evaluation": "normlab.spec.schema",
+    "Part": "normlab.spec.part",
+    "Place": "normlab.spec.place",
+    "Spec": "normlab.spec.schema",
+    "Training": "normlab.spec.schema",
+    "json_schema": "normlab.spec.json_schema",
+    "load_spec": "normlab.spec.file",
+    "parse_spec": "normlab.spec.file",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_first_use(__name__, _HOMES)

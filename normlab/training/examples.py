@@ -64,12 +64,14 @@ def examples(
     """
     splits = {name: dataset.splits[name] for name in names}
     fit = at_once and hybridize and not augmenter.standardizes and device.device_type == "cpu"
-    tiers = _in_tiers(splits, device) if fit and _begins_dense(network) else {}
+    in_tiers = _in_tiers(splits, device) if fit and _begins_dense(network) else {}
     # in tiers, the inputs themselves only tell the shape; in parts, bytes cost nothing beside a convolution
-    whole = at_once and not tiers
+    whole = at_once and not in_tiers
     labels = {name: put(split.labels.astype(np.float32), device) for name, split in splits.items()}
     inputs = augmenter.prepared if whole else augmenter.stored
-    found = {name: Examples(inputs(split, device), labels[name], tiers.get(name, ())) for name, split in splits.items()}
+    found = {
+        name: Examples(inputs(split, device), labels[name], in_tiers.get(name, ())) for name, split in splits.items()
+    }
     return found, (lambda _, same: same) if whole else augmenter.pixels
 
 
@@ -90,7 +92,7 @@ def _in_tiers(splits: Mapping[str, Split], device: Any) -> dict[str, tuple[Any, 
     Returns:
         `Examples.tiers` of each split; empty where that is not worth its while for all of them.
     """
-    count = min(tiers.MOST, *[len(split) // tiers.LEAST for split in splits.values()])
+    count = tiers.number(map(len, splits.values()))
     cut = {}
     for name, split in splits.items() if count > 0 else ():
         found = tiers.tiers(split.images.reshape(len(split), -1), count)

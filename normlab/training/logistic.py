@@ -9,6 +9,7 @@ are linear, into the weights of the next dense layer. Values change by rounding:
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from normlab.training.rewriting import Entry, Node, Rewriting
@@ -100,14 +101,13 @@ class _Carrying(Rewriting):
 
     def fits(self, node: Node) -> bool:
         """Whether a tanh is large, follows a dense layer that nothing else uses, and precedes linear operators."""
-        layer = node["inputs"][0][0]
-        rows, columns = (self.shape(node) or ())[-_MATRIX:] if len(self.shape(node) or ()) == _MATRIX else (0, 0)
-        users = [user["op"] if user else None for user, _ in self.users(node)]
+        shape, layer = self.shape(node) or (), node["inputs"][0][0]
         return (
-            rows * columns >= LEAST
+            len(shape) == _MATRIX
+            and prod(shape) >= LEAST
             and layer["op"] == "FullyConnected"
             and self.alone(layer)
-            and all(op in _RULES for op in users)
+            and all(user is not None and user["op"] in _RULES for user, _ in self.users(node))
         )
 
     def _value(self, entry: Entry) -> _Value:
@@ -150,10 +150,7 @@ def _sum(graph: _Carrying, node: Node, values: list[_Value]) -> _Value | None:
     shape = graph.shape(node["inputs"][0][0])
     if values[0].constant is None or shape is None or set(node.get("attrs", {})) - {"keepdims"}:
         return None
-    size = 1
-    for length in shape:
-        size *= length
-    return _Value([node, 0, 0], constant=values[0].constant * size)
+    return _Value([node, 0, 0], constant=values[0].constant * prod(shape))
 
 
 def _dot(graph: _Carrying, node: Node, values: list[_Value]) -> _Value | None:

@@ -133,15 +133,8 @@ class _Tiering(Rewriting):
         parts = {id(layer): self._in_tiers(layer) for layer in layers}
         parts[id(self._labels[0])] = [self.add("take", [self._labels, self.variable(tier.rows)]) for tier in tiers]
         for node in follow:
-            options = node.get("attrs", {})
-            own = [
-                self.add(
-                    node["op"],
-                    [parts[id(used[0])][index] if id(used[0]) in parts else used for used in inputs],
-                    **options,
-                )
-                for index, inputs in enumerate([node["inputs"]] * len(tiers))
-            ]
+            of_tiers = zip(*[parts.get(id(used[0]), [used] * len(tiers)) for used in node["inputs"]])
+            own = [self.add(node["op"], list(inputs), **node.get("attrs", {})) for inputs in of_tiers]
             if self._has_rows(node):
                 parts[id(node)] = own
             else:
@@ -162,10 +155,8 @@ class _Tiering(Rewriting):
             only_data = node["op"] != "FullyConnected" or not any(having[1:])
             return axis in _ALIKE.get(node["op"], ()) and only_data
         if node["op"] == "dot":
-            return all(having) and (options.get("transpose_a"), options.get("transpose_b", "False")) == (
-                "True",
-                "False",
-            )
+            turned = options.get("transpose_a"), options.get("transpose_b", "False")
+            return all(having) and turned == ("True", "False")
         return node["op"] == "sum" and axis is None and options.get("keepdims", "False") == "False"
 
     def _in_tiers(self, layer: Node) -> list[Entry]:

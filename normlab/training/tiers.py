@@ -1,7 +1,7 @@
 """Cut examples into tiers by the inputs that are 0.
 
 Images have borders: in MNIST a pixel near the edge is 0 in nearly all of them. Sorted by the rarest pixel that they
-use, and cut into tiers, most examples need a part of the pixels only: 55 % of the products of a dense layer remain.
+use, and cut into tiers, most examples need a part of the pixels only: 57 % of the products of a dense layer remain.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 #: Examples of a tier, at least; and how many tiers a split has, at most.
@@ -32,6 +34,15 @@ class Tier(NamedTuple):
 
     rows: NDArray[np.int32]
     columns: NDArray[np.int32]
+
+
+def number(sizes: Iterable[int]) -> int:
+    """How many tiers each of several splits is cut into, which all go through one graph; 0 if one is too small.
+
+    Args:
+        sizes: The number of examples of each split.
+    """
+    return min(MOST, *[size // LEAST for size in sizes])
 
 
 def tiers(table: NDArray[Any], count: int) -> list[Tier] | None:
