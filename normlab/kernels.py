@@ -59,12 +59,28 @@ def table_standardize(F: Any, x: Any, gamma: Any, beta: Any, epsilon: float) -> 
     Returns:
         y of x's shape.
     """
-    ones = F.ones_like(F.BlockGrad(F.slice_axis(x, axis=1, begin=0, end=1)))
-    count = F.sum(ones)
-    centered = F.broadcast_sub(x, F.broadcast_div(F.dot(ones, x, transpose_a=True), count))
-    variance = F.broadcast_div(F.dot(ones, F.square(centered), transpose_a=True), count)
+    ones = ones_for_rows(F, x)
+    centered = F.broadcast_sub(x, mean_of_rows(F, x, ones))
+    variance = mean_of_rows(F, F.square(centered), ones)
     scale = F.rsqrt(variance + epsilon) * F.expand_dims(gamma, axis=0)
     return F.broadcast_add(F.broadcast_mul(centered, scale), F.expand_dims(beta, axis=0))
+
+
+def ones_for_rows(F: Any, x: Any) -> Any:
+    """A 1 for each row of a table, `(N, 1)`."""
+    return F.ones_like(F.BlockGrad(F.slice_axis(x, axis=1, begin=0, end=1)))
+
+
+def mean_of_rows(F: Any, x: Any, ones: Any = None) -> Any:
+    """The mean of the rows of a table, `(1, C)`, by a product with ones, which is much faster than MXNet's `mean`.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        x: `(N, C)`.
+        ones: `ones_for_rows` of a table of as many rows, where it is at hand.
+    """
+    ones = ones_for_rows(F, x) if ones is None else ones
+    return F.broadcast_div(F.dot(ones, x, transpose_a=True), F.sum(ones))
 
 
 def standardize_with(F: Any, x: Any, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from normlab.compat import mxnet
 from normlab.errors import PluginError, SpecError
-from normlab.kernels import values_per_channel
+from normlab.kernels import mean_of_rows, values_per_channel
 
 mx = mxnet()
 nn = mx.gluon.nn
@@ -81,10 +81,10 @@ class LayerBefore:
             `(groups, U)`; all channels of a group share it.
         """
         if self._is_dense:
-            return _mean_of_rows(F, self._rows(F, taken))
+            return mean_of_rows(F, self._rows(F, taken))
         # the mean over examples first: it has the patches of a single one
         first = F.slice_axis(taken, axis=0, begin=0, end=1)
-        mean = F.reshape_like(_mean_of_rows(F, F.reshape(taken, shape=(0, -1))), first)
+        mean = F.reshape_like(mean_of_rows(F, F.reshape(taken, shape=(0, -1))), first)
         return F.reshape(F.mean(self._patches(F, mean), axis=-1), shape=(self.groups, -1))
 
     def mean_product(self, F: Any, values: Any, taken: Any) -> Any:
@@ -109,7 +109,7 @@ class LayerBefore:
             for each in (values, self._patches(F, taken))
         )
         products = F.reshape(F.batch_dot(grouped, patches, transpose_b=True), shape=(-4, -1, self.groups, 0, 0))
-        sums = F.reshape(_mean_of_rows(F, F.reshape(products, shape=(0, -1))), shape=(-1, self.unit_size))
+        sums = F.reshape(mean_of_rows(F, F.reshape(products, shape=(0, -1))), shape=(-1, self.unit_size))
         return F.broadcast_div(sums, values_per_channel(F, F.slice_axis(values, axis=0, begin=0, end=1)))
 
     def _rows(self, F: Any, taken: Any) -> Any:
@@ -121,9 +121,3 @@ class LayerBefore:
     def _patches(self, F: Any, taken: Any) -> Any:
         """The patches of a convolution, `(N, groups U, positions)`."""
         return F.im2col(taken, **{name: self._options[name] for name in ("kernel", "stride", "dilate", "pad")})
-
-
-def _mean_of_rows(F: Any, rows: Any) -> Any:
-    """The mean of the rows of a table, `(1, columns)`, by a product with ones, which is much faster than `mean`."""
-    ones = F.ones_like(F.slice_axis(rows, axis=1, begin=0, end=1))
-    return F.broadcast_div(F.dot(ones, rows, transpose_a=True), F.reshape(F.sum(ones), shape=(1, 1)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from normlab.errors import SpecError
-from normlab.kernels import scale_shift, shaped_back, values_per_channel
+from normlab.kernels import ones_for_rows, scale_shift, shaped_back, values_per_channel
 from normlab.norm_state import constant
 from normlab.row_kernels import position_mean
 
@@ -110,8 +110,7 @@ def group_covariance(F: Any, planes: Any, groups: Groups) -> Any:
     number, size = groups
     rows = F.reshape(F.reshape(planes, shape=(0, -4, number, size, -3)), shape=(-3, 0, 0))
     products = F.reshape(F.batch_dot(rows, rows, transpose_b=True), shape=(-1, number * size * size))
-    ones = F.ones_like(F.BlockGrad(F.slice_axis(products, axis=1, begin=0, end=1)))
-    sums = F.reshape(F.dot(ones, products, transpose_a=True), shape=(number, size, size))
+    sums = F.reshape(F.dot(ones_for_rows(F, products), products, transpose_a=True), shape=(number, size, size))
     return F.broadcast_div(sums, F.reshape(values_per_channel(F, planes), shape=(1, 1, 1)))
 
 
