@@ -36,8 +36,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/main_job.py --build $(ARGS)
-	$(BIN)/python benchmarks/resnet20.py --build $(ARGS)
+	$(BIN)/python benchmarks/main_job.py --build --results benchmarks/RESULTS.md $(ARGS)
+	$(BIN)/python benchmarks/resnet20.py --build --results benchmarks/RESULTS.md $(ARGS)
 	$(BIN)/python benchmarks/guard.py
 
 configs: $(VENV)/.installed
