@@ -14,10 +14,17 @@ from normlab.kernels import shaped_back, training_batch_norm
 from normlab.norm_state import constant
 
 
-def as_planes(F: Any, x: Any) -> Any:
-    """Activations `(N, C, ...)` with their positions as one axis, `(N, C, 1, positions)`."""
+def as_planes(F: Any, x: Any, layout: str = "") -> Any:
+    """Activations `(N, C, ...)` in the plain layout, `(N, C, 1, positions)`, or `(N, C, H, W)` of `NCHW`."""
     # what comes from a convolution is in oneDNN's own layout, and is brought into the plain one here, once
+    if layout == "NCHW":
+        return F.reshape(x, shape=(0, 0, 0, 0))
     return F.expand_dims(F.reshape(x, shape=(0, 0, -1)), axis=2)
+
+
+def from_planes(F: Any, y: Any, x: Any, layout: str = "") -> Any:
+    """Give what was computed of `as_planes` x's shape again."""
+    return y if layout == "NCHW" else shaped_back(F, y, x, axis=1)
 
 
 def channel_mean(F: Any, planes: Any, channels: int, first: int | None = None) -> Any:
@@ -25,12 +32,12 @@ def channel_mean(F: Any, planes: Any, channels: int, first: int | None = None) -
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        planes: `(N, C, 1, positions)`.
+        planes: `(N, C, 1, positions)` or `(N, C, H, W)`.
         channels: C.
         first: How many channels count, the first ones; all if not given.
 
     Returns:
-        `(N, 1, 1, positions)`.
+        `(N, 1, 1, positions)` or `(N, 1, H, W)`.
     """
     first = first or channels
     weight = constant(F, planes, 1.0 / first, first)
@@ -45,17 +52,17 @@ def channel_variance(F: Any, planes: Any, channels: int) -> Any:
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        planes: `(N, C, 1, positions)`.
+        planes: `(N, C, 1, positions)` or `(N, C, H, W)`.
         channels: C.
 
     Returns:
-        `(N, 1, 1, positions)`.
+        `(N, 1, 1, positions)` or `(N, 1, H, W)`.
     """
     # What is taken off needs no gradient: about the mean the mean of squares is least, so that it does not change with
     # it. A product with ones spreads the mean in the plain layout, which subtraction wants.
     mean = channel_mean(F, F.BlockGrad(planes), channels)
     column = F.reshape(constant(F, planes, 1.0, channels, per_example=True), shape=(-1, channels, 1))
-    repeated = F.expand_dims(F.batch_dot(column, F.reshape(mean, shape=(0, 0, -1))), axis=2)
+    repeated = F.reshape_like(F.batch_dot(column, F.reshape(mean, shape=(0, 0, -1))), F.BlockGrad(planes))
     return channel_mean(F, F.square(planes - repeated), channels)
 
 
@@ -64,12 +71,12 @@ def spread(F: Any, plane: Any, scale: Any, channels: int) -> Any:
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        plane: `(N, 1, 1, positions)`.
+        plane: `(N, 1, 1, positions)` or `(N, 1, H, W)`.
         scale: `(C,)`.
         channels: C.
 
     Returns:
-        `(N, C, 1, positions)`.
+        `(N, C, 1, positions)` or `(N, C, H, W)`.
     """
     weight = F.reshape(scale, shape=(-1, 1, 1, 1))
     return F.Convolution(plane, weight, no_bias=True, num_filter=channels, kernel=(1, 1))

@@ -133,12 +133,15 @@ FORMULAS = {
     "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
     "silu": lambda x: x / (1 + np.exp(-x)),
     "gelu": lambda x: x * np.vectorize(lambda z: math.erf(z / 2**0.5) / 2 + 0.5)(x),
+    "relu6": lambda x: np.minimum(np.maximum(x, 0), 6),
+    "hard_sigmoid": lambda x: np.minimum(np.maximum(x / 6 + 0.5, 0), 1),
+    "hard_swish": lambda x: np.where(x < -3, 0, np.where(x > 3, x, x * (x + 3) / 6)),
 }
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_are_those_of_their_names(name):
-    x = np.linspace(-3, 3, 25, dtype="float32").reshape(5, 5)
+    x = np.linspace(-8, 8, 35, dtype="float32").reshape(5, 7)
     np.testing.assert_allclose(run(make_activation(name), x), FORMULAS[name](x), rtol=1e-4, atol=1e-5)
 
 

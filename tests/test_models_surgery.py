@@ -8,6 +8,7 @@ from models_support import chosen, operated, predicted, trained
 
 from normlab.compat import gluoncv, mxnet
 from normlab.errors import SpecError
+from normlab.models.activations import make_activation
 from normlab.models.pooling import GlobalAverage
 from normlab.models.sites import Sites
 from normlab.models.surgery import BATCH_NORM, give_bias, operate
@@ -210,6 +211,15 @@ def shared(_, self, x):
 def beside(F, self, x):
     y = self.norm(x)
     return F.relu(y) + y
+
+
+def test_a_norm_that_applies_the_activation_knows_those_of_gluoncv():
+    for block, name in [("ReLU6", "relu6"), ("HardSigmoid", "hard_sigmoid"), ("HardSwish", "hard_swish")]:
+        gluon = getattr(gluoncv().nn.block, block)()
+        net, _ = operated(stacked(nn.Dense(4), nn.BatchNorm(), gluon), (3,), "applying")
+        assert methods(net)[0].activation == name
+        x = mx.nd.array(np.linspace(-8, 8, 24).reshape(8, 3))
+        np.testing.assert_allclose(predicted(make_activation(name), x), predicted(gluon, x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("run", [called, shared, beside])

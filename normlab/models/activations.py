@@ -10,7 +10,21 @@ from normlab.names import suggestion
 
 nn = mxnet().gluon.nn
 
-#: Activations by name. Gluon's `Activation` is the fast kernel: `nd.tanh` takes fifty times as long on a CPU.
+
+def _relu6(F: Any, x: Any) -> Any:
+    return F.clip(x, 0, 6)
+
+
+def _hard_sigmoid(F: Any, x: Any) -> Any:
+    return _relu6(F, x + 3) / 6
+
+
+def _hard_swish(F: Any, x: Any) -> Any:
+    return x * _hard_sigmoid(F, x)
+
+
+#: Activations by name. Gluon's `Activation` is the fast kernel: `nd.tanh` takes fifty times as long on a CPU. The last
+#: three are those of MobileNet v2 and v3 (Howard et al., ICCV 2019, arXiv:1905.02244, section 5.2).
 ACTIVATIONS = {
     "identity": lambda: nn.HybridLambda("identity"),
     "relu": lambda: nn.Activation("relu"),
@@ -23,6 +37,9 @@ ACTIVATIONS = {
     "selu": nn.SELU,
     "gelu": nn.GELU,
     "silu": nn.Swish,
+    "relu6": lambda: nn.HybridLambda(_relu6),
+    "hard_sigmoid": lambda: nn.HybridLambda(_hard_sigmoid),
+    "hard_swish": lambda: nn.HybridLambda(_hard_swish),
 }
 
 

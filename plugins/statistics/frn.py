@@ -68,8 +68,8 @@ class FilterResponseNorm(NormLayer):
     ) -> Any:
         """Divide, scale, shift, cut off."""
         inverse_root = F.rsqrt(self._mean_square(F, x, epsilon_l))
-        # max(y, tau) = max(y - tau, 0) + tau: broadcast_maximum is slow, and F.relu lets NaN through
-        y = F.relu(self._multiplied(F, x, inverse_root, gamma, beta - tau))
+        # max(y, tau) = max(y - tau, 0) + tau: broadcast_maximum is slow, so is F.relu, and the fast relu makes 0 of NaN
+        y = F.maximum(self._multiplied(F, x, inverse_root, gamma, beta - tau), 0.0)
         return scale_shift(F, y, constant(F, x, 1.0, self.in_channels), tau, self.in_channels)
 
     def _mean_square(self, F: Any, x: Any, epsilon_l: Any) -> Any:

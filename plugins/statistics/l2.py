@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, spread
-from normlab.kernels import shaped_back
+from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -52,11 +51,11 @@ class L2Norm(NormLayer):
     def hybrid_forward(self, F: Any, x: Any, gamma: Any = None) -> Any:  # type: ignore[override] # what it declared
         """Divide by the norm, and scale if there is a gamma."""
         channels = self.in_channels
-        planes = as_planes(F, x)
+        planes = as_planes(F, x, self.layout)
         squared = channel_mean(F, F.square(planes), channels) * channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = constant(F, x, 1.0, channels) if gamma is None else gamma
-        return shaped_back(F, planes * spread(F, inverse, scale, channels), x, axis=1)
+        return from_planes(F, planes * spread(F, inverse, scale, channels), x, self.layout)
 
 
 @hookimpl

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, spread
-from normlab.kernels import shaped_back
+from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -40,11 +39,11 @@ class PixelNorm(NormLayer):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
         """Divide by the root mean square of the channels."""
-        planes = as_planes(F, x)
+        planes = as_planes(F, x, self.layout)
         mean = channel_mean(F, F.square(planes), self.in_channels)
         ones = constant(F, x, 1.0, self.in_channels)
         inverse = spread(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels)
-        return shaped_back(F, planes * inverse, x, axis=1)
+        return from_planes(F, planes * inverse, x, self.layout)
 
 
 @hookimpl

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, spread
-from normlab.kernels import scale_shift, shaped_back, values_per_channel
+from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
+from normlab.kernels import scale_shift, values_per_channel
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 from normlab.own_backward import own_backward
@@ -101,10 +101,10 @@ class PowerNorm(NormLayer):
         return own_backward(forward, h, (gamma, beta), (running_gradient,))
 
     def _scaled(self, F: Any, x: Any) -> Any:
-        planes = as_planes(F, x)
+        planes = as_planes(F, x, self.layout)
         inverse_root = F.rsqrt(channel_mean(F, F.square(planes), self.in_channels) + self.epsilon)
         ones = constant(F, x, 1.0, self.in_channels)
-        return shaped_back(F, planes * spread(F, inverse_root, ones, self.in_channels), x, axis=1)
+        return from_planes(F, planes * spread(F, inverse_root, ones, self.in_channels), x, self.layout)
 
     def _scales(self, F: Any, h: Any, running_square: Any, steps: Any) -> _Scales:
         """Move the running mean square, and say how h is scaled."""

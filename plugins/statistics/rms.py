@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, spread
+from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
 from normlab.errors import SpecError
-from normlab.kernels import scale_shift, shaped_back
+from normlab.kernels import scale_shift
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -88,14 +88,14 @@ class RMSNorm(NormLayer):
         self, F: Any, x: Any, gamma: Any, beta: Any = None
     ) -> Any:
         """Divide by the root mean square, scale, and shift if there is a beta."""
-        planes = as_planes(F, x)
+        planes = as_planes(F, x, self.layout)
         mean = channel_mean(F, F.square(planes), self.in_channels, self._first)
         if self.over == "all":
-            mean = F.broadcast_like(F.mean(mean, axis=3, keepdims=True), mean)
+            mean = F.broadcast_like(F.mean(mean, axis=(2, 3), keepdims=True), mean)
         if self.zero_centered_gamma:
             gamma = gamma + 1
         y = planes * spread(F, self._inverse_root(F, mean), gamma, self.in_channels)
-        y = shaped_back(F, y, x, axis=1)
+        y = from_planes(F, y, x, self.layout)
         if beta is None:
             return y
         return scale_shift(F, y, constant(F, x, 1.0, self.in_channels), beta, self.in_channels)

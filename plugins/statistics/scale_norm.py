@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, spread
-from normlab.kernels import shaped_back
+from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -43,11 +42,11 @@ class ScaleNorm(NormLayer):
 
     def hybrid_forward(self, F: Any, x: Any, g: Any) -> Any:  # type: ignore[override] # takes what it declared
         """Divide by the norm, and multiply by the learned length."""
-        planes = as_planes(F, x)
+        planes = as_planes(F, x, self.layout)
         squared = channel_mean(F, F.square(planes), self.in_channels) * self.in_channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = F.broadcast_mul(constant(F, x, 1.0, self.in_channels), g)
-        return shaped_back(F, planes * spread(F, inverse, scale, self.in_channels), x, axis=1)
+        return from_planes(F, planes * spread(F, inverse, scale, self.in_channels), x, self.layout)
 
 
 @hookimpl

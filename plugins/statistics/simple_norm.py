@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_variance, spread
+from normlab.channel_kernels import as_planes, channel_variance, from_planes, spread
 from normlab.errors import SpecError
-from normlab.kernels import shaped_back
 from normlab.norm import Norm, NormLayer
 
 if TYPE_CHECKING:
@@ -52,9 +51,9 @@ class SimpleNorm(NormLayer):
     def hybrid_forward(self, F: Any, x: Any, gamma: Any) -> Any:  # type: ignore[override] # takes what it declared
         """Divide by the standard deviation, and scale."""
         channels = self.in_channels
-        planes = as_planes(F, x)
+        planes = as_planes(F, x, self.layout)
         variance = channel_variance(F, planes, channels) * (channels / (channels - 1))
-        return shaped_back(F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, axis=1)
+        return from_planes(F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, self.layout)
 
 
 @hookimpl
