@@ -1,16 +1,21 @@
-"""How many runs a minute a study makes: two workers, beside the same runs one after the other, and beside PyTorch.
+"""How many runs a minute a study makes: two workers, beside one after the other, and beside PyTorch.
 
     python benchmarks/study.py --env torch=/path/python               # 8 arms x 5 seeds of the main job: half an hour
     python benchmarks/study.py --env torch=/path/python --seeds 1     # 8 runs of each: some minutes
 
-PyTorch's program (`peers/torch_eager.py`) trains as many networks, in two processes of one thread each, which is its
-best way on two processors. A ratio is normlab's runs a minute with two workers over the other's.
+Two workers have one thread each. The number of threads is part of a run's identity, so that the same runs one after the
+other have one thread too; on a machine to themselves they would have two. PyTorch's program (`peers/torch_eager.py`)
+trains as many networks, in two processes of one thread each, which is its best way on two processors. A ratio is
+normlab's runs a minute with two workers over the other's. What the processor itself gives two processes of one thread
+over one, and over one of two threads, is measured by products of large matrices (`peers/matrix_peak.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,7 +39,8 @@ def main() -> int:
     described = machine.describe()
     runs = len(ARMS.split(",")) * options.seeds
     ways = {f"normlab, {WORKERS} workers": partial(_study, options.seeds, WORKERS)}
-    ways["normlab, one after the other"] = partial(_study, options.seeds, 1)
+    ways["the same, one after the other, one thread"] = partial(_study, options.seeds, 1, threads=1)
+    ways["normlab, one after the other, all threads"] = partial(_study, options.seeds, 1)
     if options.env:
         ways["torch_eager, 2 processes"] = partial(_torch, options.env.partition("=")[2], runs)
     rates = {}
@@ -47,25 +53,44 @@ def main() -> int:
     print(f"{described}\n\n{runs} runs of the main job\n\n| way | runs a minute | ratio |\n| --- | ---: | ---: |")
     for name, rate in rates.items():
         print(f"| {name} | {rate:.2f} | {ours / rate:.2f} |")
+    both, one, all_threads = (_products(*way) for way in ((WORKERS, 1), (1, 1), (1, WORKERS)))
+    print(
+        f"\nLarge products: {WORKERS} processes of one thread {both:.0f} GFLOP/s together, {both / one:.2f} times one "
+        f"process of one thread, {both / all_threads:.2f} times one of {WORKERS} threads"
+    )
     return 0
 
 
-def _study(seeds: int, jobs: int) -> None:
+def _study(seeds: int, jobs: int, threads: int | None = None) -> None:
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "normlab", "compare", "configs/mnist_bn.yaml", "--norms", ARMS]
         command += ["--seeds", str(seeds), "--jobs", str(jobs), "--out", out, "--quiet"]
-        subprocess.run(command, cwd=ROOT, check=True)
+        subprocess.run(command, cwd=ROOT, check=True, env=_environment(threads))
 
 
 def _torch(python: str, runs: int) -> None:
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-
     def trained(seed: int) -> None:
         command = [python, str(PEER), "--seed", str(seed), "--json"]
-        subprocess.run(command, cwd=ROOT, check=True, env=one_thread, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=ROOT, check=True, env=_environment(1), stdout=subprocess.DEVNULL)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(trained, range(runs)))
+
+
+def _products(processes: int, threads: int) -> float:
+    """GFLOP/s of processes that multiply large matrices at the same time, together; the median of five times."""
+
+    def one(_: int) -> float:
+        command = [sys.executable, str(PEER.with_name("matrix_peak.py"))]
+        done = subprocess.run(command, cwd=ROOT, check=True, env=_environment(threads), capture_output=True)
+        return float(json.loads(done.stdout)["gflops"])
+
+    with ThreadPoolExecutor(processes) as pool:
+        return statistics.median(sum(pool.map(one, range(processes))) for _ in range(5))
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    return {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
 
 
 if __name__ == "__main__":

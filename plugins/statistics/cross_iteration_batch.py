@@ -19,6 +19,9 @@ follow the batch's own mean and unbiased variance, as there; `momentum` is the s
 code divides by the root of the unbiased variance, here it is the biased one throughout. A bias of the layer before is
 not followed. What is kept of a batch is its variance and the derivative of that, from which squares follow without
 cancellation: q_s - m_s^2 = var_s + <d var_s / d W_s, W - W_s> - <d mean_s / d W_s, W - W_s>^2.
+
+Provenance: unconfirmed in one point. That the paper raises q_s to m_s^2 is from memory, its text was not at hand; the
+rest is as in the authors' code, and `impossible: leave_out` is that code in this point too.
 """
 
 from __future__ import annotations
@@ -203,5 +206,6 @@ def normlab_norms() -> Iterator[Norm]:
         venue="CVPR",
         year=2021,
         paper="arXiv:2002.05712",
+        provenance="unconfirmed",
         paper_title="Cross-Iteration Batch Normalization",
     )
