@@ -24,6 +24,8 @@ SETTINGS = {
     "GOMP_SPINCOUNT": "1000",
     # MXNet falls back from oneDNN where it must; saying so on standard error at each call helps nobody.
     "MXNET_STORAGE_FALLBACK_LOG_VERBOSE": "0",
+    # Fused with a convolution, a batch norm is given its running statistics, whatever it asks for.
+    "MXNET_DISABLE_MKLDNN_FUSE_CONV_BN": "1",
 }
 
 #: By glibc's number of the setting: from how many bytes on an array has pages of its own, which go back when it is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from normlab.compat import mxnet
@@ -64,7 +65,14 @@ class Evaluator:
             right = F.sum(F.argmax(outputs, axis=1) == labels)
             return right, F.sum(loss.each(F, outputs, labels))
 
-        self._graph = Graph(scores, network.parameters.values(), training=False, hybridize=hybridize, rewrite=faster)
+        on_processor = all(examples.labels.context.device_type == "cpu" for examples in splits.values())
+        self._graph = Graph(
+            scores,
+            network.parameters.values(),
+            training=False,
+            hybridize=hybridize,
+            rewrite=partial(faster, fuse=on_processor),
+        )
 
     def __call__(self, split: str) -> Score:
         """Evaluate one split."""

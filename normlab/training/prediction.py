@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from normlab.training.folding import folded
+from normlab.training.fusing import fused
 from normlab.training.logistic import by_logistic
 from normlab.training.tiering import Names, TierNames, tiered
 
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[str]) -> Any:
+def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[str], *, fuse: bool) -> Any:
     """Rewrite a graph of predictions.
 
     Args:
         graph: A symbol.
         shapes: The shapes of its variables.
         inputs: Names of the variables for the fields of `Examples`: inputs, labels, and each of the tiers.
+        fuse: Whether it is for a processor, where oneDNN can compute several operators as one.
 
     Returns:
         A symbol with the same outputs.
@@ -26,6 +28,8 @@ def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[s
     data, labels, *tiers = inputs
     for rewritten in (folded, by_logistic):
         graph = rewritten(graph, shapes)
+    if fuse:
+        graph = fused(graph)
     if not tiers:
         return graph
     *several, places = tiers
