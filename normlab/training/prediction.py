@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from normlab.training.folding import folded
 from normlab.training.fusing import fused
 from normlab.training.logistic import by_logistic
+from normlab.training.summing import by_products
 from normlab.training.tiering import Names, TierNames, tiered
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[s
     for rewritten in (folded, by_logistic):
         graph = rewritten(graph, shapes)
     if fuse:
-        graph = fused(graph)
+        graph = fused(by_products(graph, shapes))
     if not tiers:
         return graph
     *several, places = tiers

@@ -143,7 +143,7 @@ class _Tiering(Rewriting):
     def _has_rows(self, node: Node) -> bool:
         return (self.shape(node) or ())[:1] == (self._examples,)
 
-    def _goes_by_tier(self, node: Node, having: Sequence[bool]) -> bool:
+    def _goes_by_tier(self, node: Node, having: list[bool]) -> bool:
         options = node.get("attrs", {})
         shape, axis = self.shape(node), options.get("axis")
         strangers = [
@@ -151,12 +151,14 @@ class _Tiering(Rewriting):
         ]
         if shape is None or strangers or any(output != 0 for _, output, _ in node["inputs"]):
             return False
+        turned = [options.get(name, "False") for name in ("transpose_a", "transpose_b")]
         if self._has_rows(node):
+            if node["op"] == "dot":
+                return having == [True, False] and turned == ["False", "False"]
             only_data = node["op"] != "FullyConnected" or not any(having[1:])
             return axis in _ALIKE.get(node["op"], ()) and only_data
-        if node["op"] == "dot":
-            turned = options.get("transpose_a"), options.get("transpose_b", "False")
-            return all(having) and turned == ("True", "False")
+        if node["op"] == "dot":  # of tables turned to each other, or of vectors
+            return all(having) and turned[1] == "False" and (turned[0] == "True" or shape == (1,))
         return node["op"] == "sum" and axis is None and options.get("keepdims", "False") == "False"
 
     def _in_tiers(self, layer: Node) -> list[Entry]:

@@ -1,0 +1,59 @@
+"""Sums over tall tables as products with ones: the same values, and small or other sums left alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from normlab.compat import mxnet
+from normlab.training.summing import LEAST, by_products
+
+mx = mxnet()
+X = mx.sym.var("x")
+TALL = LEAST // 10
+
+
+def both(graph, shape):
+    """Values of a graph as it is and rewritten, and the operators of the rewritten one."""
+    quick = by_products(graph, {"x": shape})
+    x = mx.nd.array(np.random.default_rng(0).uniform(size=shape))
+    values = [mx.nd.CachedOp(each)(x).asnumpy() for each in (graph, quick)]
+    return *values, [node["op"] for node in json.loads(quick.tojson())["nodes"] if node["op"] != "null"]
+
+
+@pytest.mark.parametrize(
+    ("graph", "shape"),
+    [
+        (mx.sym.sum(X, axis=-1), (TALL, 10)),
+        (mx.sym.sum(X, axis=1), (TALL, 10)),
+        (mx.sym.sum(X), (LEAST,)),
+        (mx.sym.broadcast_div(X, mx.sym.sum(X)), (LEAST, 1)),
+    ],
+    ids=["last axis", "axis 1", "vector", "column"],
+)
+def test_large_sums_are_products(graph, shape):
+    plain, quick, operators = both(graph, shape)
+    assert plain.shape == quick.shape
+    np.testing.assert_allclose(quick, plain, rtol=1e-5)
+    assert "dot" in operators
+    assert "sum" not in operators
+
+
+@pytest.mark.parametrize(
+    ("graph", "shape"),
+    [
+        (mx.sym.sum(X, axis=-1), (TALL - 1, 10)),
+        (mx.sym.sum(X, axis=0), (TALL, 10)),
+        (mx.sym.sum(X, axis=-1, keepdims=True), (TALL, 10)),
+        (mx.sym.sum(X, axis=1, exclude=True), (TALL, 10)),
+        (mx.sym.sum(X, axis=1), (TALL, 10, 2)),
+        (mx.sym.sum(X), (TALL, 10)),
+    ],
+    ids=["small", "rows", "kept axis", "other axes", "three axes", "all of a table"],
+)
+def test_other_sums_stay(graph, shape):
+    plain, quick, operators = both(graph, shape)
+    np.testing.assert_array_equal(quick, plain)
+    assert operators == ["sum"]
