@@ -47,9 +47,9 @@ def run(arguments: list[str]) -> None:
 
 
 def _leave(_: int) -> None:
-    import mxnet as mx  # noqa: PLC0415 - normlab has imported it by now
+    from normlab.compat import mxnet  # noqa: PLC0415 - likewise
 
-    mx.nd.waitall()
+    mxnet().nd.waitall()
     os.write(1, b"{}")
     os._exit(0)
 

@@ -1,7 +1,7 @@
 """How many runs a minute a study makes: two workers, beside one after the other, and beside PyTorch.
 
-    python benchmarks/study.py --env torch=/path/python               # 8 arms x 5 seeds of the main job: half an hour
-    python benchmarks/study.py --env torch=/path/python --seeds 1     # 8 runs of each: some minutes
+    python benchmarks/study.py --env torch=/path/python           # 8 arms x 5 seeds: over half an hour
+    python benchmarks/study.py --env torch=/path/python --seeds 1 # 8 runs of each: some minutes
 
 Two workers have one thread each. The number of threads is part of a run's identity, so that the same runs one after the
 other have one thread too; on a machine to themselves they would have two. PyTorch's program (`peers/torch_eager.py`)

@@ -16,7 +16,8 @@ from normlab.norm_state import constant
 
 def as_planes(F: Any, x: Any, layout: str = "") -> Any:
     """Activations `(N, C, ...)` in the plain layout, `(N, C, 1, positions)`, or `(N, C, H, W)` of `NCHW`."""
-    # what comes from a convolution is in oneDNN's own layout, and is brought into the plain one here, once
+    # What comes from a convolution is in oneDNN's own layout. A reshape brings it into the plain one, even to the shape
+    # that it has, and costs nothing where it is plain; without it each operator that follows would do so for itself.
     if layout == "NCHW":
         return F.reshape(x, shape=(0, 0, 0, 0))
     return F.expand_dims(F.reshape(x, shape=(0, 0, -1)), axis=2)

@@ -36,7 +36,7 @@ def brisk() -> Iterator[None]:
 def import_matplotlib() -> None:
     """Import Matplotlib without the help texts and signatures that it composes for each kind of artist.
 
-    They take half of the time of the import, and `set` works without.
+    The texts take 0.12 s and the signatures 0.04 to 0.1 s of the import; the artists' `set` works without them.
     """
     from matplotlib import artist as artists
 

@@ -24,7 +24,8 @@ def _hard_swish(F: Any, x: Any) -> Any:
 
 
 #: Activations by name. Gluon's `Activation` is the fast kernel: `nd.tanh` takes fifty times as long on a CPU. The last
-#: three are those of MobileNet v2 and v3 (Howard et al., ICCV 2019, arXiv:1905.02244, section 5.2).
+#: three are those of MobileNet v2 (Sandler et al., CVPR 2018, arXiv:1801.04381) and v3 (Howard et al., ICCV 2019,
+#: arXiv:1905.02244, section 5.2).
 ACTIVATIONS = {
     "identity": lambda: nn.HybridLambda("identity"),
     "relu": lambda: nn.Activation("relu"),

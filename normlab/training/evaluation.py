@@ -71,7 +71,7 @@ class Evaluator:
             network.parameters.values(),
             training=False,
             hybridize=hybridize,
-            rewrite=partial(faster, fuse=on_processor),
+            rewrite=partial(faster, on_processor=on_processor),
         )
 
     def __call__(self, split: str) -> Score:

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[str], *, fuse: bool) -> Any:
+def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[str], *, on_processor: bool) -> Any:
     """Rewrite a graph of predictions.
 
     Args:
         graph: A symbol.
         shapes: The shapes of its variables.
         inputs: Names of the variables for the fields of `Examples`: inputs, labels, and each of the tiers.
-        fuse: Whether it is for a processor, where oneDNN can compute several operators as one.
+        on_processor: Whether it is for a processor, for which some operators are replaced by quicker ones.
 
     Returns:
         A symbol with the same outputs.
@@ -29,7 +29,7 @@ def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[s
     data, labels, *tiers = inputs
     for rewritten in (folded, by_logistic):
         graph = rewritten(graph, shapes)
-    if fuse:
+    if on_processor:
         graph = fused(by_products(graph, shapes))
     if not tiers:
         return graph

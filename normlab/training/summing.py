@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from normlab.training.rewriting import Entry, Node, Rewriting
+from normlab.training.rewriting import Node, Rewriting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,10 +50,7 @@ class _Summing(Rewriting):
             ones = self.add("_ones", [], shape=str(shape[1:]), dtype="float32")
             node.update(op="dot", inputs=[table, ones], attrs={})
         elif axis is None and len(shape) == _VECTOR:
-            node.update(op="dot", inputs=[table, self._ones_like(table)], attrs={})
+            node.update(op="dot", inputs=[table, self.add("ones_like", [table])], attrs={})
         elif axis is None and len(shape) == _MATRIX and shape[1] == 1:
-            total = self.add("dot", [table, self._ones_like(table)], transpose_a="True")
+            total = self.add("dot", [table, self.add("ones_like", [table])], transpose_a="True")
             node.update(op="Reshape", inputs=[total], attrs={"shape": "(1,)"})
-
-    def _ones_like(self, entry: Entry) -> Entry:
-        return self.add("ones_like", [entry])
