@@ -5,7 +5,7 @@
     python benchmarks/main_job.py --results benchmarks/RESULTS.md                     # appends the table there
 
 Every program runs once unmeasured, so that files are in the system's cache and compilers have theirs; then come the
-rounds, A B C A B C ... Each figure is a median over rounds. Each ratio is the median over rounds of a program's figure
+rounds, A B C, C B A, ... Each figure is a median over rounds. Each ratio is the median over rounds of a program's figure
 divided by normlab's of the same round, so that a slow moment of the machine weighs on both.
 """
 
@@ -34,7 +34,7 @@ PEERS = {
     "torch_eager": "torch",
     "tensorflow_graph": "tensorflow",
     "torch_compiled": "torch",
-}  # by program, the environment it runs in; what is fastest runs right after normlab, at the machine's same speed
+}  # by program, the environment it runs in; what is fastest runs next to normlab, at the machine's same speed
 #: How often each image is evaluated; what every dense layer of 784-100-100-10 takes and gives.
 EVALUATIONS, LAYERS = 50, ((784, 100), (100, 100), (100, 10))
 VERSIONS = "from importlib.metadata import version as v; print('normlab', v('normlab') + ', mxnet', v('mxnet'))"

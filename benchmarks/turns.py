@@ -1,4 +1,4 @@
-"""Programs run in turn, A B C A B C ..., so that a slow moment of the machine weighs on all of them."""
+"""Programs run in turn, A B C, C B A, ..., so that neither a slow moment nor what ran before weighs on one alone."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def pythons(options: argparse.Namespace) -> dict[str, str]:
 
 
 def taken(programs: dict[str, list[str]], rounds: int) -> dict[str, list[Measured]]:
-    """Run all programs in turn, ``rounds`` times after once unmeasured; one that fails is told and left out."""
+    """Run all in turn, every other round backwards, once unmeasured first; one that fails is told and left out."""
     runs: dict[str, list[Measured]] = {name: [] for name in programs}
     for number in range(rounds + 1):
-        for name in list(runs):
+        for name in list(runs) if number % 2 == 0 else reversed(list(runs)):
             try:
                 run = _run(programs[name])
             except ProgramError as error:

@@ -250,6 +250,14 @@ def test_steps_are_those_of_the_formula(name, decay):
         np.testing.assert_allclose(value, by_hand(name, own, decay), rtol=2e-5, atol=2e-6, err_msg=own)
 
 
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+def test_sgd_without_momentum_goes_down_the_gradient(decay):
+    for own, value in Training("sgd", weight_decay=decay, momentum=0.0).whole().items():
+        found = [gradients(step)[own] for step in range(len(RATES))]
+        expected = sgd(starts()[own], found, RATES, decay, momentum=0.0)
+        np.testing.assert_allclose(value, expected, rtol=2e-6, atol=2e-7, err_msg=own)
+
+
 @each_optimizer
 def test_what_is_spared_decays_not_at_all_and_the_rest_as_ever(name):
     parameters, _ = BY_HAND[name]

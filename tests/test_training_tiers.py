@@ -10,7 +10,7 @@ import pytest
 from normlab.api import run
 from normlab.compat import mxnet
 from normlab.datasets import mnist
-from normlab.kernels import table_standardize
+from normlab.kernels import ones_for_rows, table_standardize
 from normlab.spec import parse_spec
 from normlab.training import examples
 from normlab.training.tiering import Names, TierNames, tiered
@@ -147,10 +147,17 @@ def mixed(x):
     return x + sym.reshape(sym.reverse(halves, axis=0), shape=(-1, 5))
 
 
+def shifted(x, ones):
+    """Each row less the mean row, by a product."""
+    return sym.linalg_gemm(ones, sym.dot(ones_for_rows(sym, x), x, transpose_a=True) / 400, x, alpha=-1.0)
+
+
 @pytest.mark.parametrize(
     ("graph", "restores"),
     [
         (right(dense(X)), False),
+        (right(shifted(dense(X), ones_for_rows(sym, dense(X)))), False),
+        (right(shifted(dense(X), sym.ones((400, 1)))), True),
         (right(table_standardize(sym, dense(X), sym.ones(5), sym.ones(5), 1e-3)), False),
         (sym.sum(sym.pick(sym.log_softmax(dense(X), axis=-1), LABELS, axis=-1)), False),
         (right(mixed(dense(X))), True),
@@ -161,7 +168,7 @@ def mixed(x):
         (sym.sum(sym.FullyConnected(sym.ones((3, 5)), sym.relu(dense(X)), num_hidden=400, no_bias=True)), True),
         (right(dense(X) * sym.var("weights_of_rows", shape=(400, 5))), True),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_rows_are_put_in_order_where_that_matters_and_else_go_by_tier(graph, restores):
     plain, small, _, inputs = in_graph(graph, sparse(dtype=np.float32))

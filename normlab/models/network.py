@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Callable
 
+import numpy as np
+
 from normlab.catalog.signature import accepted
 from normlab.compat import mxnet
 from normlab.errors import SpecError
@@ -16,15 +18,12 @@ from normlab.norm_block import Host
 from normlab.norm_state import frozen_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from normlab.catalog.entries import Model
 
 mx = mxnet()
-
-#: Arrays in one call of `multi_all_finite`, which crashes the process beyond 200.
-_AT_ONCE = 100
 
 
 class Network:
@@ -102,7 +101,7 @@ class Network:
 
         Activations can't tell: the fast relu turns NaN into 0.
         """
-        return not_finite([(name, parameter.list_data()[0]) for name, parameter in self.parameters.items()])
+        return not_finite((name, parameter.list_data()[0]) for name, parameter in self.parameters.items())
 
     def digest(self) -> str:
         """SHA-256 of all parameters and states, of the first device."""
@@ -110,14 +109,12 @@ class Network:
         return _digest(self.parameters)
 
 
-def not_finite(arrays: Sequence[tuple[str, Any]]) -> str | None:
-    """The name of the first of these arrays with a value that is not finite, or None."""
-    groups = [arrays[start : start + _AT_ONCE] for start in range(0, len(arrays), _AT_ONCE)]
-    verdicts = [mx.nd.multi_all_finite(*[a for _, a in group], num_arrays=len(group)) for group in groups]
-    for group, verdict in zip(groups, verdicts):
-        if not verdict.asscalar():
-            return next(name for name, array in group if not mx.nd.multi_all_finite(array).asscalar())
-    return None
+def not_finite(arrays: Iterable[tuple[str, Any]]) -> str | None:
+    """The name of the first of these arrays with a value that is not finite, or None.
+
+    By NumPy: MXNet's `multi_all_finite` takes 90 ns for each number on a processor, which is 100 times as long.
+    """
+    return next((name for name, array in arrays if not np.isfinite(array.asnumpy()).all()), None)
 
 
 def build(

@@ -11,6 +11,8 @@ from normlab.training.graph import Graph
 from normlab.training.prediction import faster
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from normlab.models.network import Network
     from normlab.training.examples import Examples
     from normlab.training.losses import Loss
@@ -76,11 +78,23 @@ class Evaluator:
 
     def __call__(self, split: str) -> Score:
         """Evaluate one split."""
-        inputs, labels, tiers = self._splits[split]
+        return self.scores([split])[split]
+
+    def scores(self, splits: Sequence[str]) -> dict[str, Score]:
+        """Evaluate splits, all of them asked for before the first is waited for."""
+        asked = {split: self._asked(self._splits[split]) for split in splits}
+        return {split: _score(calls, len(self._splits[split].labels)) for split, calls in asked.items()}
+
+    def _asked(self, examples: Examples) -> list[list[Any]]:
+        """How many are right and the sum of the losses, of each call."""
+        inputs, labels, tiers = examples
         size = self._batch_size or len(labels)
-        calls = [
+        return [
             self._graph(inputs[start : start + size], labels[start : start + size], *tiers)
             for start in range(0, len(labels), size)
         ]
-        right, loss = (sum(float(call[index].asscalar()) for call in calls) for index in (0, 1))
-        return Score(right / len(labels), loss / len(labels))
+
+
+def _score(calls: Sequence[Sequence[Any]], examples: int) -> Score:
+    right, loss = (sum(float(call[index].asscalar()) for call in calls) for index in (0, 1))
+    return Score(right / examples, loss / examples)

@@ -24,7 +24,7 @@ def joined(parameters: Mapping[str, Any], contexts: Sequence[Any]) -> dict[str, 
         contexts: The devices that they are on.
 
     Returns:
-        The long parameters. The gaps between the parts stay 0, as their gradients do.
+        The long parameters, `(1, length)`. The gaps between the parts stay 0, as their gradients do.
     """
     alike: dict[tuple[Any, ...], list[Any]] = {}
     for parameter in parameters.values():
@@ -40,12 +40,12 @@ def _join(name: str, parts: Sequence[Any], contexts: Sequence[Any]) -> Any:
         length += -(-math.prod(part.shape) // _ALIGNED) * _ALIGNED
     first = parts[0]
     whole = mx.gluon.Parameter(
-        name, shape=(length,), dtype=first.dtype, init="zeros", lr_mult=first.lr_mult, wd_mult=first.wd_mult
+        name, shape=(1, length), dtype=first.dtype, init="zeros", lr_mult=first.lr_mult, wd_mult=first.wd_mult
     )
     whole.initialize(ctx=list(contexts))
     for part, start in zip(parts, starts):
         values, gradients = (
-            [array[start : start + math.prod(part.shape)].reshape(part.shape) for array in arrays]
+            [array[0][start : start + math.prod(part.shape)].reshape(part.shape) for array in arrays]
             for arrays in (whole.list_data(), whole.list_grad())
         )
         for old, new in zip(part.list_data(), values):

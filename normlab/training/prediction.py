@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from normlab.training.folding import folded
 from normlab.training.fusing import fused
 from normlab.training.logistic import by_logistic
-from normlab.training.summing import by_products
+from normlab.training.products import by_products
 from normlab.training.tiering import Names, TierNames, tiered
 
 if TYPE_CHECKING:

@@ -177,7 +177,7 @@ class Session:
     def _evaluate(self, step: int) -> bool:
         self.stopwatch.turn("evaluation")
         with self.stop.at_once():
-            scores: dict[str, Score] = {split: self.evaluator(split) for split in self.spec.evaluation.splits}
+            scores = self.evaluator.scores(self.spec.evaluation.splits)
             self.diverged = self._verdict(step, scores)
         seen = step * self.batches.batch_size
         record = Record(

@@ -155,6 +155,8 @@ class _Tiering(Rewriting):
         if self._has_rows(node):
             if node["op"] == "dot":
                 return having == [True, False] and turned == ["False", "False"]
+            if node["op"] == "_linalg_gemm":
+                return having == [True, False, True] and turned == ["False", "False"]
             only_data = node["op"] != "FullyConnected" or not any(having[1:])
             return axis in _ALIKE.get(node["op"], ()) and only_data
         if node["op"] == "dot":  # of tables turned to each other, or of vectors

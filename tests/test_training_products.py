@@ -1,4 +1,4 @@
-"""Sums over tall tables as products with ones: the same values, and small or other sums left alone."""
+"""Sums over tall tables and shifts of their rows as products: the same values, and small or other ones left alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from normlab.compat import mxnet
-from normlab.training.summing import LEAST, by_products
+from normlab.training.products import LEAST, by_products
 
 mx = mxnet()
 X = mx.sym.var("x")
@@ -57,3 +57,34 @@ def test_other_sums_stay(graph, shape):
     plain, quick, operators = both(graph, shape)
     np.testing.assert_array_equal(quick, plain)
     assert operators == ["sum"]
+
+
+ROW = mx.sym.slice_axis(X, axis=0, begin=0, end=1)
+
+
+@pytest.mark.parametrize(
+    "graph", [mx.sym.broadcast_sub(X, ROW), mx.sym.broadcast_add(X, ROW * 0.3)], ids=["sub", "add"]
+)
+def test_large_shifts_are_products(graph):
+    plain, quick, operators = both(graph, (TALL, 10))
+    np.testing.assert_allclose(quick, plain, atol=1e-7)
+    assert "_linalg_gemm" in operators
+    assert not {"broadcast_sub", "broadcast_add"} & set(operators)
+
+
+@pytest.mark.parametrize(
+    ("graph", "shape"),
+    [
+        (mx.sym.broadcast_sub(X, ROW), (TALL - 1, 10)),
+        (mx.sym.broadcast_sub(ROW, X), (TALL, 10)),
+        (mx.sym.broadcast_sub(X, mx.sym.slice_axis(X, axis=1, begin=0, end=1)), (TALL, 10)),
+        (mx.sym.broadcast_sub(X, X), (TALL, 10)),
+        (mx.sym.broadcast_mul(X, ROW), (TALL, 10)),
+        (mx.sym.broadcast_add(X, ROW), (TALL, 10, 2)),
+    ],
+    ids=["small", "from a row", "a column", "a table", "times", "three axes"],
+)
+def test_other_shifts_stay(graph, shape):
+    plain, quick, operators = both(graph, shape)
+    np.testing.assert_array_equal(quick, plain)
+    assert "_linalg_gemm" not in operators
