@@ -5,8 +5,8 @@
     python benchmarks/main_job.py --results benchmarks/RESULTS.md                     # appends the table there
 
 Every program runs once unmeasured, so that files are in the system's cache and compilers have theirs; then come the
-rounds, A B C, C B A, ... Each figure is a median over rounds. Each ratio is the median over rounds of a program's figure
-divided by normlab's of the same round, so that a slow moment of the machine weighs on both.
+rounds, A B C, C B A, ... Each figure is a median over rounds. Each ratio is the median over rounds of a program's
+figure divided by normlab's of the same round, so that a slow moment of the machine weighs on both.
 """
 
 from __future__ import annotations
