@@ -33,7 +33,7 @@ def adam(
         decay_gamma_beta: Whether scales and shifts of norms decay like weights.
         decay_bias: Whether biases decay like weights.
     """
-    from normlab.training.optimizer_rules import Adam  # noqa: PLC0415 - loads MXNet, which checking a spec does without
+    from normlab.training.adam_rules import Adam  # noqa: PLC0415 - loads MXNet, which checking a spec does without
 
     rule = Adam(beta1, beta2, epsilon, learning_rate=learning_rate, wd=weight_decay)
     return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
@@ -63,7 +63,7 @@ def adamw(
         decay_gamma_beta: Whether scales and shifts of norms decay like weights.
         decay_bias: Whether biases decay like weights.
     """
-    from normlab.training.optimizer_rules import AdamW  # noqa: PLC0415 - loads MXNet, which checking does without
+    from normlab.training.adam_rules import AdamW  # noqa: PLC0415 - loads MXNet, which checking does without
 
     rule = AdamW(beta1, beta2, epsilon, learning_rate=learning_rate, wd=weight_decay)
     return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
@@ -93,7 +93,7 @@ def adamax(
         decay_gamma_beta: Whether scales and shifts of norms decay like weights.
         decay_bias: Whether biases decay like weights.
     """
-    from normlab.training.optimizer_rules import AdaMax  # noqa: PLC0415 - loads MXNet, which checking does without
+    from normlab.training.adam_rules import AdaMax  # noqa: PLC0415 - loads MXNet, which checking does without
 
     rule = AdaMax(beta1, beta2, epsilon, learning_rate=learning_rate, wd=weight_decay)
     return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
@@ -127,7 +127,7 @@ def nadam(
         decay_gamma_beta: Whether scales and shifts of norms decay like weights.
         decay_bias: Whether biases decay like weights.
     """
-    from normlab.training.optimizer_rules import Nadam  # noqa: PLC0415 - loads MXNet, which checking does without
+    from normlab.training.adam_rules import Nadam  # noqa: PLC0415 - loads MXNet, which checking does without
 
     rule = Nadam(beta1, beta2, epsilon, momentum_decay, learning_rate=learning_rate, wd=weight_decay)
     return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
