@@ -25,7 +25,7 @@ def as_planes(F: Any, x: Any, layout: str = "") -> Any:
 
 def from_planes(F: Any, y: Any, x: Any, layout: str = "") -> Any:
     """Give what was computed of `as_planes` x's shape again."""
-    return y if layout == "NCHW" else shaped_back(F, y, x, axis=1)
+    return y if layout == "NCHW" else shaped_back(F, y, x)
 
 
 def channel_mean(F: Any, planes: Any, channels: int, first: int | None = None) -> Any:
@@ -108,4 +108,4 @@ def channel_standardize(F: Any, x: Any, channels: int, epsilon: float, layout: s
     y = training_batch_norm(F, rows, vector(1.0), vector(0.0), mean, variance, eps=epsilon)
     y = F.transpose(F.reshape_like(y, positions), axes=(0, 3, 1, 2))
     # no reshape may come last where a convolution can follow in four axes: see `normlab.kernels.shaped_back`
-    return y if inner else shaped_back(F, y, x, axis=1)
+    return y if inner else shaped_back(F, y, x)

@@ -145,20 +145,19 @@ def values_per_channel(F: Any, x: Any) -> Any:
     return constant(F, x, lambda shape: float(prod(shape) // shape[1]))
 
 
-def shaped_back(F: Any, y: Any, x: Any, axis: int) -> Any:
+def shaped_back(F: Any, y: Any, x: Any) -> Any:
     """Give y the shape of x again, by a copy.
 
     In a graph MXNet's reshape hands the gradient on in place. Where a convolution follows, that gradient is in
     oneDNN's own layout, and the operator before the reshape fails on it or takes it for what it is not. The backward
-    pass of an exchange of axes writes it anew, in the plain layout.
+    pass of an exchange of axes writes it anew, in the plain layout, even of an axis with itself.
 
     Args:
         F: `mx.nd` or `mx.sym`.
         y: As many values as x, in x's order.
         x: What has the shape.
-        axis: An axis of y; of it and the next, one has a single element.
     """
-    return F.reshape_like(F.swapaxes(y, dim1=axis, dim2=axis + 1), x)
+    return F.swapaxes(F.reshape_like(y, x), dim1=0, dim2=0)
 
 
 def training_batch_norm(F: Any, *inputs: Any, **options: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from normlab.row_kernels import row_mean
+from normlab.row_kernels import ones_of_row, row_mean
 
 
 class Moments(NamedTuple):
@@ -34,7 +34,7 @@ def position_moments(F: Any, x: Any, channels: int) -> Moments:
     rows = F.reshape(x, shape=(-3, -1))
     mean = row_mean(F, rows)
     # what is taken off needs no gradient: about the mean the mean of squares is least, so it does not change with it
-    centered = rows - F.broadcast_like(F.BlockGrad(mean), F.BlockGrad(rows))
+    centered = rows - F.BlockGrad(F.dot(mean, ones_of_row(F, rows)))
     variance = row_mean(F, F.square(centered))
     return Moments(F.reshape(mean, shape=(-1, channels)), F.reshape(variance, shape=(-1, channels)))
 

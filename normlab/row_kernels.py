@@ -13,44 +13,30 @@ from normlab.kernels import UNIT_EPSILON, shaped_back, standardize_with, trainin
 from normlab.norm_state import constant
 
 
-def group_standardize(F: Any, x: Any, groups: int, epsilon: float) -> Any:
+def group_standardize(F: Any, x: Any, groups: int, epsilon: float, gamma: Any = None, beta: Any = None) -> Any:
     """Standardize each group of adjacent channels of each example over its channels and all positions.
 
-    y = (x - mean) / sqrt(variance + epsilon), with the biased variance. As many groups as channels give instance
-    normalization, one group gives layer normalization over all of an example.
+    y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the biased variance. As many groups as channels give
+    instance normalization, one group gives layer normalization over all of an example.
 
     Args:
         F: `mx.nd` or `mx.sym`.
         x: `(N, C, ...)`.
         groups: Number of groups, which divides C.
         epsilon: Added to the variance, inside the root.
+        gamma: `(groups,)`; 1 if not given.
+        beta: `(groups,)`, with gamma; 0 if not given.
 
     Returns:
         y of x's shape.
     """
     rows = F.reshape(F.reshape(x, shape=(0, -4, groups, -1, -2)), shape=(-3, -1))
-    return _standardize(F, rows, x, groups, epsilon, per_example=True)
-
-
-def instance_standardize(F: Any, x: Any, gamma: Any, beta: Any, channels: int, epsilon: float) -> Any:
-    """Standardize each channel of each example over its positions, then scale and shift each channel.
-
-    Args:
-        F: `mx.nd` or `mx.sym`.
-        x: `(N, C, ...)`.
-        gamma: `(C,)`.
-        beta: `(C,)`.
-        channels: C.
-        epsilon: Added to the variance, inside the root.
-
-    Returns:
-        gamma (x - mean) / sqrt(variance + epsilon) + beta, of x's shape.
-    """
-    ones = F.reshape(constant(F, x, 1.0, channels, per_example=True), shape=(-1, channels))
+    if gamma is None:
+        return _standardize(F, rows, x, groups, epsilon, per_example=True)
+    ones = F.reshape(constant(F, x, 1.0, groups, per_example=True), shape=(-1, groups))
     each = [F.reshape(F.broadcast_mul(ones, F.expand_dims(v, axis=0)), shape=(-1,)) for v in (gamma, beta)]
-    mean, variance = _statistics(F, x, channels, 1.0, per_example=True)
-    rows = F.expand_dims(F.reshape(x, shape=(-3, -1)), axis=0)
-    return shaped_back(F, training_batch_norm(F, rows, *each, mean, variance, eps=epsilon), x, axis=0)
+    mean, variance = _statistics(F, x, groups, 1.0, per_example=True)
+    return shaped_back(F, training_batch_norm(F, F.expand_dims(rows, axis=0), *each, mean, variance, eps=epsilon), x)
 
 
 def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
@@ -122,6 +108,11 @@ def position_sum(F: Any, x: Any, channels: int) -> Any:
     return F.reshape(_row_sums(F, F.reshape(x, shape=(-3, -1)))[0], shape=(-1, channels))
 
 
+def ones_of_row(F: Any, rows: Any) -> Any:
+    """A 1 for each value of a row, `(1, values)`; rows `(rows, values)`."""
+    return F.ones_like(F.BlockGrad(F.slice_axis(rows, axis=0, begin=0, end=1)))
+
+
 def row_mean(F: Any, rows: Any) -> Any:
     """The mean of each row, `(rows, 1)`; rows `(rows, values)`."""
     sums, count = _row_sums(F, rows)
@@ -136,7 +127,7 @@ def unit_sum(F: Any, weight: Any) -> tuple[Any, Any]:
 
 def _row_sums(F: Any, rows: Any) -> tuple[Any, Any]:
     """Sums `(rows, 1)` and the values of a row, `(1,)`, by a product with ones, which is ten times as fast as `sum`."""
-    ones = F.ones_like(F.BlockGrad(F.slice_axis(rows, axis=0, begin=0, end=1)))
+    ones = ones_of_row(F, rows)
     sums = F.FullyConnected(rows, ones, no_bias=True, num_hidden=1)
     return sums, F.sum(ones, axis=1)
 
@@ -145,14 +136,14 @@ def _standardize(F: Any, rows: Any, like: Any, count: int, epsilon: float, *, pe
     gamma, beta = (constant(F, like, fill, count, per_example=per_example) for fill in (1.0, 0.0))
     mean, variance = _statistics(F, like, count, 1.0, per_example=per_example)
     y = training_batch_norm(F, F.expand_dims(rows, axis=0), gamma, beta, mean, variance, eps=epsilon)
-    return shaped_back(F, y, like, axis=0)
+    return shaped_back(F, y, like)
 
 
 def _scale_shift(F: Any, rows: Any, like: Any, scale: Any, shift: Any, count: int, *, per_example: bool) -> Any:
     mean, variance = _statistics(F, like, count, 1.0 - UNIT_EPSILON, per_example=per_example)
     scale, shift = (F.reshape(value, shape=(-1,)) for value in (scale, shift))
     y = standardize_with(F, F.expand_dims(rows, axis=0), scale, shift, mean, variance, UNIT_EPSILON)
-    return shaped_back(F, y, like, axis=0)
+    return shaped_back(F, y, like)
 
 
 def _statistics(F: Any, like: Any, count: int, variance: float, *, per_example: bool) -> list[Any]:

@@ -80,7 +80,7 @@ def from_planes(F: Any, planes: Any, x: Any, layout: str) -> Any:
     if layout == "NCHW":
         return planes
     if layout == "NTC":
-        return shaped_back(F, planes, x, axis=2)
+        return shaped_back(F, planes, x)
     return F.reshape(F.swapaxes(planes, dim1=0, dim2=3), shape=(0, -1))
 
 

@@ -19,7 +19,6 @@ from normlab.norm_state import constant
 from normlab.row_kernels import (
     example_scale_shift,
     group_standardize,
-    instance_standardize,
     position_mean,
     unit_scale_shift,
     unit_standardize,
@@ -67,7 +66,7 @@ def by_variance(F, x, channels=6):
     view = as_planes(F, x)
     ones = constant(F, x, 1.0, channels)
     y = view * spread(F, F.rsqrt(channel_variance(F, view, channels) + EPSILON), ones, channels)
-    return shaped_back(F, y, x, axis=1)
+    return shaped_back(F, y, x)
 
 
 def mean_of(x):
@@ -87,8 +86,8 @@ CASES = {
         lambda x: rows_standardized(rows_standardized(x, 2 * len(x)) * x, 3 * len(x)),
     ),
     "channel_standardize": (lambda F, x: channel_standardize(F, x, 6, EPSILON), channels_standardized),
-    "instance_standardize": (
-        lambda F, x: instance_standardize(F, x, array(F, x, SCALE), array(F, x, SHIFT), 6, EPSILON),
+    "group_standardize, scaled": (
+        lambda F, x: group_standardize(F, x, 6, EPSILON, array(F, x, SCALE), array(F, x, SHIFT)),
         lambda x: per_channel(SCALE, x) * rows_standardized(x, 6 * len(x)) + per_channel(SHIFT, x),
     ),
     "values_per_channel": (
@@ -231,7 +230,7 @@ def test_variances_about_large_means_do_not_cancel(case):
 BETWEEN = {
     "scale_shift": lambda F, x: scale_shift(F, x, *vectors(F, x), 16),
     "group_standardize": lambda F, x: group_standardize(F, x, 4, EPSILON),
-    "instance_standardize": lambda F, x: instance_standardize(F, x, *vectors(F, x), 16, EPSILON),
+    "group_standardize, scaled": lambda F, x: group_standardize(F, x, 16, EPSILON, *vectors(F, x)),
     "channel_standardize": lambda F, x: channel_standardize(F, x, 16, EPSILON),
     "channel_standardize_images": lambda F, x: channel_standardize(F, x, 16, EPSILON, "NCHW"),
     "channel_variance": lambda F, x: by_variance(F, x, 16),

@@ -24,7 +24,6 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from normlab.batch_layer import BatchLayer
 from normlab.catalog.hookspecs import hookimpl
 from normlab.errors import SpecError
-from normlab.kernels import scale_shift
 from normlab.norm import Norm
 from normlab.row_kernels import group_standardize
 
@@ -94,9 +93,7 @@ class BatchChannelNorm(BatchLayer):
     ) -> Any:
         """Standardize by batch, then by group."""
         y = self.standardized(F, x, gamma_batch, beta_batch, running_mean, running_var)
-        y = group_standardize(F, y, self.groups, self.epsilon)
-        gamma, beta = (F.repeat(value, repeats=self.in_channels // self.groups) for value in (gamma, beta))
-        return scale_shift(F, y, gamma, beta, self.in_channels)
+        return group_standardize(F, y, self.groups, self.epsilon, gamma, beta)
 
 
 @hookimpl

@@ -21,9 +21,8 @@ from pydantic import Field, PositiveFloat
 from normlab.batch_layer import BatchLayer
 from normlab.catalog.hookspecs import hookimpl
 from normlab.errors import SpecError
-from normlab.kernels import scale_shift, shaped_back
+from normlab.kernels import shaped_back
 from normlab.norm import Norm
-from normlab.norm_state import constant
 from normlab.row_kernels import group_standardize
 
 if TYPE_CHECKING:
@@ -79,17 +78,19 @@ class InstanceBatchNorm(BatchLayer):
     def hybrid_forward(  # type: ignore[override] # takes what it declared
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any
     ) -> Any:
-        """Standardize each part, then scale and shift by channel."""
+        """Standardize each part, scale and shift it by channel."""
         (rest,) = self._by_batch(self.in_channels)
         first = self.in_channels - rest
         # of four axes, parts of 4 or 12 channels between convolutions make concat divide by zero or fail in oneDNN
         planes = F.reshape(x, shape=(0, 0, -1))
-        by_instance = group_standardize(F, F.slice_axis(planes, axis=1, begin=0, end=first), first, self.epsilon)
-        ones, zeros = (constant(F, x, fill, rest) for fill in (1.0, 0.0))
-        others = F.slice_axis(planes, axis=1, begin=first, end=None)
-        by_batch = self.standardized(F, others, ones, zeros, running_mean, running_var)
-        y = shaped_back(F, F.expand_dims(F.concat(by_instance, by_batch, dim=1), axis=0), x, axis=0)
-        return scale_shift(F, y, gamma, beta, self.in_channels)
+        (part, others), *vectors = (
+            (F.slice_axis(each, axis=axis, begin=0, end=first), F.slice_axis(each, axis=axis, begin=first, end=None))
+            for each, axis in ((planes, 1), (gamma, 0), (beta, 0))
+        )
+        own, shared = zip(*vectors)
+        by_instance = group_standardize(F, part, first, self.epsilon, *own)
+        by_batch = self.standardized(F, others, *shared, running_mean, running_var)
+        return shaped_back(F, F.concat(by_instance, by_batch, dim=1), x)
 
 
 @hookimpl

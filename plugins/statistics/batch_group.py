@@ -82,7 +82,7 @@ class BatchGroupNorm(BatchLayer):
         ones, zeros = (constant(F, x, fill, self.groups) for fill in (1.0, 0.0))
         flat = F.reshape(x, shape=(0, self.groups, -1))
         y = self.standardized(F, flat, ones, zeros, running_mean, running_var)
-        y = shaped_back(F, F.expand_dims(y, axis=0), x, axis=0)
+        y = shaped_back(F, y, x)
         return scale_shift(F, y, gamma, beta, self.in_channels)
 
 

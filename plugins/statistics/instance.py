@@ -17,7 +17,7 @@ from pydantic import PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.norm import Norm, NormLayer
-from normlab.row_kernels import instance_standardize
+from normlab.row_kernels import group_standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class InstanceNorm(NormLayer):
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
         """Standardize, then scale and shift."""
-        return instance_standardize(F, x, gamma, beta, self.in_channels, self.epsilon)
+        return group_standardize(F, x, self.in_channels, self.epsilon, gamma, beta)
 
 
 @hookimpl
