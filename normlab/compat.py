@@ -24,8 +24,8 @@ SETTINGS = {
     "GOMP_SPINCOUNT": "1000",
     # MXNet falls back from oneDNN where it must; saying so on standard error at each call helps nobody.
     "MXNET_STORAGE_FALLBACK_LOG_VERBOSE": "0",
-    # MXNet measures at each start which element by element operators are worth two threads, and often finds none: large
-    # ones then take two to five times as long. Without, all have as many threads as there are.
+    # MXNet measures at each start which element by element operators are worth several threads. With that, large ones
+    # take what they take with one, or more; without, two to five times less.
     "MXNET_USE_OPERATOR_TUNING": "0",
     # Fused with a convolution, a batch norm is given its running statistics, whatever it asks for.
     "MXNET_DISABLE_MKLDNN_FUSE_CONV_BN": "1",

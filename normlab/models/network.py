@@ -112,7 +112,7 @@ class Network:
 def not_finite(arrays: Iterable[tuple[str, Any]]) -> str | None:
     """The name of the first of these arrays with a value that is not finite, or None.
 
-    By NumPy: MXNet's `multi_all_finite` takes 90 ns for each number on a processor, which is 100 times as long.
+    By NumPy: MXNet's `multi_all_finite` takes 90 ns for each number on a processor, about thirty times as long.
     """
     return next((name for name, array in arrays if not np.isfinite(array.asnumpy()).all()), None)
 

@@ -24,7 +24,8 @@ def joined(parameters: Mapping[str, Any], contexts: Sequence[Any]) -> dict[str, 
         contexts: The devices that they are on.
 
     Returns:
-        The long parameters, `(1, length)`. The gaps between the parts stay 0, as their gradients do.
+        The long parameters, `(1, length)`, as products take them (see `optimizer_rules.SGD`). The gaps between the
+        parts stay 0, as their gradients do.
     """
     alike: dict[tuple[Any, ...], list[Any]] = {}
     for parameter in parameters.values():

@@ -83,14 +83,16 @@ class InstanceBatchNorm(BatchLayer):
         first = self.in_channels - rest
         # of four axes, parts of 4 or 12 channels between convolutions make concat divide by zero or fail in oneDNN
         planes = F.reshape(x, shape=(0, 0, -1))
-        (part, others), *vectors = (
-            (F.slice_axis(each, axis=axis, begin=0, end=first), F.slice_axis(each, axis=axis, begin=first, end=None))
-            for each, axis in ((planes, 1), (gamma, 0), (beta, 0))
-        )
-        own, shared = zip(*vectors)
-        by_instance = group_standardize(F, part, first, self.epsilon, *own)
-        by_batch = self.standardized(F, others, *shared, running_mean, running_var)
+        part, others = _parts(F, planes, first, axis=1)
+        (own_gamma, gamma), (own_beta, beta) = (_parts(F, vector, first, axis=0) for vector in (gamma, beta))
+        by_instance = group_standardize(F, part, first, self.epsilon, own_gamma, own_beta)
+        by_batch = self.standardized(F, others, gamma, beta, running_mean, running_var)
         return shaped_back(F, F.concat(by_instance, by_batch, dim=1), x)
+
+
+def _parts(F: Any, values: Any, first: int, axis: int) -> tuple[Any, Any]:
+    """The first channels, and the others; channels are on the axis."""
+    return F.slice_axis(values, axis=axis, begin=0, end=first), F.slice_axis(values, axis=axis, begin=first, end=None)
 
 
 @hookimpl
