@@ -20,7 +20,7 @@ from normlab.report.arm_curves import curve, curves_figure
 from normlab.report.arm_looks import looks
 from normlab.report.cost import cost_figure
 from normlab.report.differences import differences_figure
-from normlab.report.drawing import draw
+from normlab.report.drawing import Drawing, draw
 from normlab.report.sensitivity import sensitivity_figure, swept
 from normlab.report.study import histories_csv, write_report
 from normlab.study.arms import Arm
@@ -166,37 +166,41 @@ def test_names_that_cannot_be_printed_are_no_failure(tmp_path, name):
 
 def test_the_same_study_gives_the_same_bytes_in_every_process(tmp_path):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
+        "if sys.argv[3:] and hasattr(os, 'sched_setaffinity'):\n"
+        "    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])\n"
         "from test_report_study import compared, write_report\n"
         "write_report(compared(), Path(sys.argv[2]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert 'pandas' not in sys.modules and 'mxnet' not in sys.modules\n"
     )
     contents = []
-    for seed in ("1", "2"):
+    # with one thread and two cores figures are drawn by two processes, with one core by one
+    for seed, cores in (("1", []), ("2", ["one core"])):
         folder = tmp_path / seed
-        command = [sys.executable, "-W", "error", "-c", script, str(Path(__file__).parent), str(folder)]
-        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
+        command = [sys.executable, "-W", "error", "-c", script, str(Path(__file__).parent), str(folder), *cores]
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": "1"}
+        subprocess.run(command, env=environment, check=True)
         contents.append({path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()})
     assert len(contents[0]) == 12
     assert contents[0] == contents[1]
 
 
 def test_both_files_of_a_figure_show_it_whole():
-    drawn = draw(curves_figure(compared()), "curves", "about")
-    with Image.open(io.BytesIO(drawn.png)) as image:
+    drawn = draw(curves_figure(compared()), "about")
+    with Image.open(io.BytesIO(drawn["png"])) as image:
         assert image.width / image.height == pytest.approx(5.4 / 3.55, rel=0.01)
         assert len(image.convert("L").getcolors(1 << 20)) > 50
-    assert b"<svg" in drawn.svg
+    assert b"<svg" in drawn["svg"]
 
 
 def test_the_style_does_not_depend_on_settings_of_the_person_and_leaves_them():
     import matplotlib as mpl  # noqa: PLC0415 - as normlab does: only where figures are drawn
 
-    plain = draw(curves_figure(compared()), "curves", "about")
+    plain = draw(curves_figure(compared()), "about")
     with mpl.rc_context({"lines.dashed_pattern": [9, 9], "font.size": 30, "axes.grid.axis": "x"}):
-        assert draw(curves_figure(compared()), "curves", "about") == plain
+        assert draw(curves_figure(compared()), "about") == plain
         assert mpl.rcParams["font.size"] == 30
 
 
@@ -347,7 +351,7 @@ def test_sensitivity_of_words_has_them_on_its_axis():
 
 def test_a_label_that_looks_like_a_colour_or_an_identifier_stays_as_it_is():
     found = compare(question(), study(2, 2, labels=("none", '#0072b2 id="p1')))
-    inline = draw(curves_figure(found), "curves", "about").inline
+    inline = Drawing("curves", "about", draw(curves_figure(found), "about")["svg"]).inline
     assert '#0072b2 id="p1' in inline
 
 

@@ -35,14 +35,12 @@ class Drawing(NamedTuple):
     Attributes:
         name: What its files are called.
         about: What it shows, for readers that don't see it.
-        svg: The file, whose letters stay letters.
-        png: The file.
+        svg: The file.
     """
 
     name: str
     about: str
     svg: bytes
-    png: bytes
 
     @property
     def inline(self) -> str:
@@ -56,12 +54,13 @@ class Drawing(NamedTuple):
         return head + re.sub(r'^<svg (.*?)width="[^"]*"|height="[^"]*pt" ', r"\1", text, count=2)
 
 
-def draw(figure: Figure, name: str, about: str) -> Drawing:
-    """Draw a figure; the same figure gives the same bytes.
+def draw(figure: Figure, about: str) -> dict[str, bytes]:
+    """The files of a figure, by their suffixes: `svg`, whose letters stay letters, and `png`.
+
+    The same figure gives the same bytes.
 
     Args:
         figure: Made by Matplotlib.
-        name: What its files are to be called: letters, digits, `_`, `-`.
         about: What it shows, in a sentence.
     """
     svg, png = io.BytesIO(), io.BytesIO()
@@ -73,7 +72,7 @@ def draw(figure: Figure, name: str, about: str) -> Drawing:
             figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "normlab", "Title": about})
         about_png = {"Software": "normlab", "Title": about}
         figure.savefig(png, format="png", dpi=_DOTS, metadata=about_png, pil_kwargs={"compress_level": 4})
-    return Drawing(name, about, svg.getvalue(), png.getvalue())
+    return {"svg": svg.getvalue(), "png": png.getvalue()}
 
 
 def _themed(tag: str, name: str) -> str:

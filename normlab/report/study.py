@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from normlab.report.arm_curves import curves_figure
 from normlab.report.cost import cost_figure
@@ -14,10 +15,13 @@ from normlab.report.drawing import Drawing, draw
 from normlab.report.page import page
 from normlab.report.sensitivity import sensitivity_figure, swept
 from normlab.report.style import figure_style
+from normlab.report.two_processes import do_all
 from normlab.storage import read_bytes, storage_errors, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from matplotlib.figure import Figure
 
     from normlab.study.comparison import Comparison
 
@@ -44,12 +48,13 @@ def write_report(comparison: Comparison, folder: Path, *, commands: Sequence[str
     folder = Path(folder)
     with storage_errors(folder):
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-    drawings = figures(comparison)
+    planned = list(_planned(comparison))
+    with figure_style():
+        do_all([partial(_write_figure, one, folder / FIGURES) for one in planned])
     files: dict[str, Path] = {"report": folder / REPORT, "histories": folder / HISTORIES}
-    for drawing in drawings:
-        for suffix, data in (("svg", drawing.svg), ("png", drawing.png)):
-            files[f"{drawing.name}.{suffix}"] = folder / FIGURES / f"{drawing.name}.{suffix}"
-            write_atomically(files[f"{drawing.name}.{suffix}"], data)
+    for one in planned:
+        files.update({f"{one.name}.{suffix}": folder / FIGURES / f"{one.name}.{suffix}" for suffix in ("svg", "png")})
+    drawings = [Drawing(one.name, one.about, read_bytes(files[f"{one.name}.svg"])) for one in planned]
     write_atomically(files["histories"], histories_csv(comparison).encode("utf-8", "replace"))
     study = read_bytes(folder / STUDY).decode("utf-8", "replace") if (folder / STUDY).exists() else ""
     typed = commands or ([f"normlab compare {STUDY}"] if study else [])
@@ -57,22 +62,32 @@ def write_report(comparison: Comparison, folder: Path, *, commands: Sequence[str
     return files
 
 
-def figures(comparison: Comparison) -> list[Drawing]:
-    """All figures of a study, drawn."""
-    with figure_style():
-        return list(_figures(comparison))
+class _Planned(NamedTuple):
+    """A figure that is to be drawn."""
+
+    name: str
+    about: str
+    figure: Callable[[], Figure]
 
 
-def _figures(comparison: Comparison) -> Iterator[Drawing]:
+def _planned(comparison: Comparison) -> Iterator[_Planned]:
+    """All figures of a study."""
     split, baseline = comparison.question.split, comparison.question.baseline
     about = f"of each arm on {split}: the mean of its runs, in a band that spans them"
-    yield draw(curves_figure(comparison, "step"), "curves", f"Accuracy against steps {about}")
-    yield draw(curves_figure(comparison, "seconds"), "seconds", f"Accuracy against seconds {about}")
-    yield draw(differences_figure(comparison), "differences", f"Differences of accuracy to {baseline}, with intervals")
-    yield draw(cost_figure(comparison), "cost", "Final accuracy of each arm against milliseconds of a training step")
+    yield _Planned("curves", f"Accuracy against steps {about}", partial(curves_figure, comparison, "step"))
+    yield _Planned("seconds", f"Accuracy against seconds {about}", partial(curves_figure, comparison, "seconds"))
+    about = f"Differences of accuracy to {baseline}, with intervals"
+    yield _Planned("differences", about, partial(differences_figure, comparison))
+    about = "Final accuracy of each arm against milliseconds of a training step"
+    yield _Planned("cost", about, partial(cost_figure, comparison))
     for number, key in enumerate(swept(comparison)[:_MOST_SWEPT]):
-        figure = sensitivity_figure(comparison, key)
-        yield draw(figure, f"sensitivity{number or ''}", f"Accuracy on validation against {key}, of each arm")
+        about = f"Accuracy on validation against {key}, of each arm"
+        yield _Planned(f"sensitivity{number or ''}", about, partial(sensitivity_figure, comparison, key))
+
+
+def _write_figure(planned: _Planned, folder: Path) -> None:
+    for suffix, data in draw(planned.figure(), planned.about).items():
+        write_atomically(folder / f"{planned.name}.{suffix}", data)
 
 
 def histories_csv(comparison: Comparison) -> str:
