@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,8 +37,11 @@ def columns(
         import shutil
 
         table = _wrapped(table, shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1))
-    template = "  ".join(f"{{:{'>' if index in right else '<'}{width or ''}}}" for index, width in enumerate(widths))
-    lines = [template.format(*row).rstrip() for row in table]
+    padded = [
+        map(str.rjust if index in right else str.ljust, column, repeat(width))
+        for index, (column, width) in enumerate(zip(zip(*table), widths))
+    ]
+    lines = [line.rstrip() for line in map("  ".join, zip(*padded))]
     if header and lines:
         lines[0] = click.style(lines[0], bold=True)
     return lines

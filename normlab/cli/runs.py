@@ -66,8 +66,10 @@ def list_(root: str, norm: str | None, name: str | None, status: str | None, as_
     if not Path(root).is_dir():
         raise StorageError(f"{root}: no such folder; expected one with runs, as --out of `normlab run` names it")
     wanted = {"norm": norm, "name": name, "status": status}
-    asked = {key: value for key, value in wanted.items() if value is not None}
-    rows = [row for row in listed(root) if all(getattr(row, key) == value for key, value in asked.items())]
+    rows = listed(root)
+    for key, value in wanted.items():
+        if value is not None:
+            rows = [row for row in rows if getattr(row, key) == value]
     if as_json:
         output.print_json({"runs": [row._asdict() for row in rows]})
     else:
