@@ -6,27 +6,11 @@ or `mx.sym`) and work in both, in training and in prediction.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from normlab.kernels import scale_shift
 from normlab.moment_kernels import Moments, position_moments
 from normlab.row_kernels import example_scale_shift
-
-
-class Partition(NamedTuple):
-    """Which examples of a batch belong together.
-
-    Attributes:
-        index: The number of each example's group, `(N,)`.
-        groups: How many groups there are, `(1,)`.
-        sizes: How many examples are in each example's group, `(N,)`.
-        shares: The matrix that averages over groups, `(N, N)`: shares values gives each example its group's mean.
-    """
-
-    index: Any
-    groups: Any
-    sizes: Any
-    shares: Any
 
 
 def example_moments(F: Any, x: Any, channels: int, layout: str) -> Moments:
@@ -63,25 +47,6 @@ def examples(F: Any, x: Any) -> tuple[Any, Any]:
     return index, F.slice_axis(index, axis=0, begin=-1, end=None) + 1
 
 
-def chunks(F: Any, x: Any, size: int) -> Partition:
-    """Groups of `size` examples in their order, of which the last may be smaller; x `(N, C, ...)`."""
-    index, _ = examples(F, x)
-    return _partition(F, F.floor(index / size))
-
-
-def even_chunks(F: Any, x: Any, size: int) -> Partition:
-    """As few groups as there can be of at most `size` examples in their order, all but the last of one size."""
-    index, count = examples(F, x)
-    groups = F.ceil(count / size)
-    return _partition(F, F.floor(F.broadcast_div(index, F.ceil(count / groups))))
-
-
-def strides(F: Any, x: Any, size: int) -> Partition:
-    """As few groups as there can be of at most `size` examples, each of every k-th example for k groups."""
-    index, count = examples(F, x)
-    return _partition(F, F.broadcast_mod(index, F.ceil(count / size)))
-
-
 def shared_moments(F: Any, of: Moments, shares: Any) -> Moments:
     """Moments that examples share, from those of each.
 
@@ -96,10 +61,3 @@ def shared_moments(F: Any, of: Moments, shares: Any) -> Moments:
     mean = F.dot(shares, of.mean)
     distance = F.square(F.broadcast_sub(of.mean, mean))
     return Moments(mean, F.dot(shares, of.variance + distance))
-
-
-def _partition(F: Any, index: Any) -> Partition:
-    together = F.broadcast_equal(F.expand_dims(index, axis=1), F.expand_dims(index, axis=0))
-    sizes = F.sum(together, axis=1)
-    shares = F.broadcast_div(together, F.expand_dims(sizes, axis=1))
-    return Partition(index, F.max(index) + 1, sizes, F.BlockGrad(shares))

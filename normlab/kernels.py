@@ -145,6 +145,22 @@ def values_per_channel(F: Any, x: Any) -> Any:
     return constant(F, x, lambda shape: float(prod(shape) // shape[1]))
 
 
+def unbiased(F: Any, x: Any, variance: Any) -> Any:
+    """The unbiased estimate of each channel's variance, m / (m - 1) times the biased one for m values; for one value 0.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        x: What was standardized, `(N, C, ...)`.
+        variance: The biased variance over the batch and all positions, `(C,)`, or chunks of its values.
+    """
+    return F.broadcast_mul(variance, constant(F, x, _unbiasing))
+
+
+def _unbiasing(shape: tuple[int, ...]) -> float:
+    values = prod(shape) // shape[1]
+    return values / max(values - 1, 1)
+
+
 def shaped_back(F: Any, y: Any, x: Any) -> Any:
     """Give y the shape of x again, by a copy.
 

@@ -62,6 +62,8 @@ class Trace:
         training: Whether it is a training pass.
         symbolic: Whether it records a graph instead of computing.
         frozen: Whether new states are dropped.
+        batch_size: How many examples the batch has that a graph is recorded for.
+        is_for_batch: Whether the graph serves such batches only, since `batch_size()` was asked for.
         updates: The parameters that hold state, with the symbols of their new values.
         constants: The variables that the graph's caller must supply, by name.
     """
@@ -69,6 +71,8 @@ class Trace:
     training: bool
     symbolic: bool = False
     frozen: bool = False
+    batch_size: int = 0
+    is_for_batch: bool = False
     updates: list[tuple[Any, Any]] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
 
@@ -148,6 +152,22 @@ def write_all(updates: Iterable[tuple[Any, Any]]) -> None:
     with mxnet().autograd.pause():
         for parameter, value in updates:
             value.copyto(parameter.data(value.context))
+
+
+def batch_size(F: Any, like: Any) -> int:
+    """How many examples the batch has; a graph that asks serves such batches only, and others get one of their own.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        like: Activations of the pass, `(N, ...)`.
+    """
+    if F is mxnet().ndarray:
+        return int(like.shape[0])
+    require_trace(F)
+    trace = _current.trace
+    assert trace is not None  # noqa: S101 - require_trace() has seen to it
+    trace.is_for_batch = True
+    return trace.batch_size
 
 
 def constant(F: Any, like: Any, fill: Fill, size: Size = 1, *, per_example: bool = False, scratch: bool = False) -> Any:

@@ -13,7 +13,16 @@ from normlab.kernels import UNIT_EPSILON, shaped_back, standardize_with, trainin
 from normlab.norm_state import constant
 
 
-def group_standardize(F: Any, x: Any, groups: int, epsilon: float, gamma: Any = None, beta: Any = None) -> Any:
+def group_standardize(
+    F: Any,
+    x: Any,
+    groups: int,
+    epsilon: float,
+    gamma: Any = None,
+    beta: Any = None,
+    *,
+    stays_plain: bool = False,
+) -> Any:
     """Standardize each group of adjacent channels of each example over its channels and all positions.
 
     y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the biased variance. As many groups as channels give
@@ -26,17 +35,20 @@ def group_standardize(F: Any, x: Any, groups: int, epsilon: float, gamma: Any = 
         epsilon: Added to the variance, inside the root.
         gamma: `(groups,)`; 1 if not given.
         beta: `(groups,)`, with gamma; 0 if not given.
+        stays_plain: Whether no operator follows whose gradient is in a layout of its own: that spares a copy.
 
     Returns:
         y of x's shape.
     """
     rows = F.reshape(F.reshape(x, shape=(0, -4, groups, -1, -2)), shape=(-3, -1))
     if gamma is None:
-        return _standardize(F, rows, x, groups, epsilon, per_example=True)
-    ones = F.reshape(constant(F, x, 1.0, groups, per_example=True), shape=(-1, groups))
-    each = [F.reshape(F.broadcast_mul(ones, F.expand_dims(v, axis=0)), shape=(-1,)) for v in (gamma, beta)]
+        each = [constant(F, x, fill, groups, per_example=True) for fill in (1.0, 0.0)]
+    else:
+        ones = F.reshape(constant(F, x, 1.0, groups, per_example=True), shape=(-1, groups))
+        each = [F.reshape(F.broadcast_mul(ones, F.expand_dims(v, axis=0)), shape=(-1,)) for v in (gamma, beta)]
     mean, variance = _statistics(F, x, groups, 1.0, per_example=True)
-    return shaped_back(F, training_batch_norm(F, F.expand_dims(rows, axis=0), *each, mean, variance, eps=epsilon), x)
+    y = training_batch_norm(F, F.expand_dims(rows, axis=0), *each, mean, variance, eps=epsilon)
+    return F.reshape_like(y, x) if stays_plain else shaped_back(F, y, x)
 
 
 def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
@@ -51,8 +63,10 @@ def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
     Returns:
         A weight of the same shape.
     """
-    rows = F.reshape(weight, shape=(0, -1))
-    return _standardize(F, rows, weight, units, epsilon, per_example=False)
+    rows = F.expand_dims(F.reshape(weight, shape=(0, -1)), axis=0)
+    ones, zeros = (constant(F, weight, fill, units) for fill in (1.0, 0.0))
+    mean, variance = _statistics(F, weight, units, 1.0, per_example=False)
+    return shaped_back(F, training_batch_norm(F, rows, ones, zeros, mean, variance, eps=epsilon), weight)
 
 
 def example_scale_shift(F: Any, x: Any, scale: Any, shift: Any, channels: int) -> Any:
@@ -130,13 +144,6 @@ def _row_sums(F: Any, rows: Any) -> tuple[Any, Any]:
     ones = ones_of_row(F, rows)
     sums = F.FullyConnected(rows, ones, no_bias=True, num_hidden=1)
     return sums, F.sum(ones, axis=1)
-
-
-def _standardize(F: Any, rows: Any, like: Any, count: int, epsilon: float, *, per_example: bool) -> Any:
-    gamma, beta = (constant(F, like, fill, count, per_example=per_example) for fill in (1.0, 0.0))
-    mean, variance = _statistics(F, like, count, 1.0, per_example=per_example)
-    y = training_batch_norm(F, F.expand_dims(rows, axis=0), gamma, beta, mean, variance, eps=epsilon)
-    return shaped_back(F, y, like)
 
 
 def _scale_shift(F: Any, rows: Any, like: Any, scale: Any, shift: Any, count: int, *, per_example: bool) -> Any:

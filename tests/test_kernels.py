@@ -13,9 +13,17 @@ from normlab.channel_kernels import (
     channel_variance,
     spread,
 )
+from normlab.chunk_kernels import (
+    chunk_sizes,
+    chunk_standardize,
+    even_chunk_sizes,
+    strided,
+    strided_back,
+    strided_chunk_sizes,
+)
 from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, shaped_back, values_per_channel
 from normlab.moment_kernels import position_moments
-from normlab.norm_state import constant
+from normlab.norm_state import batch_size, constant
 from normlab.row_kernels import (
     example_scale_shift,
     group_standardize,
@@ -230,14 +238,29 @@ def test_variances_about_large_means_do_not_cancel(case):
 BETWEEN = {
     "scale_shift": lambda F, x: scale_shift(F, x, *vectors(F, x), 16),
     "group_standardize": lambda F, x: group_standardize(F, x, 4, EPSILON),
+    "group_standardize, to stay plain": lambda F, x: shaped_back(F, plain(F, x), x),
     "group_standardize, scaled": lambda F, x: group_standardize(F, x, 16, EPSILON, *vectors(F, x)),
     "channel_standardize": lambda F, x: channel_standardize(F, x, 16, EPSILON),
     "channel_standardize_images": lambda F, x: channel_standardize(F, x, 16, EPSILON, "NCHW"),
     "channel_variance": lambda F, x: by_variance(F, x, 16),
     "position_moments": lambda F, x: by_moments(F, x, 16),
     "position_mean": lambda F, x: example_scale_shift(F, x, position_mean(F, x, 16), F.zeros_like(x).mean((2, 3)), 16),
+    "chunk_standardize": lambda F, x: in_chunks(F, x, chunk_sizes),
+    "chunk_standardize, groups": lambda F, x: in_chunks(F, x, chunk_sizes, groups=4),
+    "chunk_standardize, one chunk": lambda F, x: in_chunks(F, x, lambda count, _: [count]),
+    "chunk_standardize, strided": lambda F, x: strided_back(
+        F, in_chunks(F, strided(F, x, 2), strided_chunk_sizes), batch_size(F, x), 2
+    ),
     "values_per_channel": lambda F, x: F.broadcast_mul(x, F.reshape(values_per_channel(F, x), shape=(1, 1, 1, 1))),
 }
+
+
+def plain(F, x):
+    return group_standardize(F, F.reshape(x, shape=(0, 0, -1)), 4, EPSILON, stays_plain=True)
+
+
+def in_chunks(F, x, sizes, **options):
+    return chunk_standardize(F, x, *vectors(F, x), 16, EPSILON, sizes(batch_size(F, x), 2), **options)[0]
 
 
 def vectors(F, x):
@@ -253,7 +276,7 @@ def convolutions():
     return layers, [parameter for layer in layers for parameter in layer.collect_params().values()]
 
 
-@pytest.mark.parametrize("shape", [(4, 16, 8, 8), (3, 16, 5, 7)])
+@pytest.mark.parametrize("shape", [(4, 16, 8, 8), (5, 16, 5, 7)])
 @pytest.mark.parametrize("case", BETWEEN)
 def test_between_convolutions_a_graph_gives_what_single_operators_give(case, shape):
     (before, after), parameters = convolutions()
@@ -270,6 +293,37 @@ def test_between_convolutions_a_graph_gives_what_single_operators_give(case, sha
 
     for compiled, single in zip(ran(hybridize=True), ran(hybridize=False)):
         assert np.abs(compiled - single).max() < 2e-5 * max(1.0, np.abs(single).max())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "size", "expected"),
+    [
+        (chunk_sizes, 10, 4, [4, 4, 2]),
+        (chunk_sizes, 9, 4, [4, 4, 1]),
+        (chunk_sizes, 3, 4, [3]),
+        (even_chunk_sizes, 10, 4, [4, 4, 2]),
+        (even_chunk_sizes, 9, 4, [3, 3, 3]),
+        (strided_chunk_sizes, 10, 4, [4, 3, 3]),
+        (strided_chunk_sizes, 4, 4, [4]),
+    ],
+)
+def test_chunks_hold_every_example(sizes, count, size, expected):
+    assert sizes(count, size) == expected
+
+
+def test_moments_of_chunks_are_told_for_each():
+    x = np.random.default_rng(4).normal(2, 3, (5, 6, 2, 2)).astype("float32")
+
+    def told(F, x):
+        ones, zeros = constant(F, x, 1.0, 6), constant(F, x, 0.0, 6)
+        of = chunk_standardize(F, x, ones, zeros, 6, EPSILON, [2, 2, 1], groups=3, is_unbiased=True)[1]
+        return tuple(of)
+
+    mean, variance = (value.asnumpy() for value in graph_of(told)(mx.nd.array(x)))
+    chunks = [x[:2], x[2:4], x[4:]]
+    values = [np.moveaxis(chunk.reshape(len(chunk), 3, 8), 1, 0).reshape(3, -1) for chunk in chunks]
+    close(mean, np.stack([of.mean(1) for of in values]))
+    close(variance, np.stack([of.var(1, ddof=1) for of in values]), 1e-5)
 
 
 def test_a_constant_follows_the_shape_of_each_batch():

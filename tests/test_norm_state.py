@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from normlab.compat import mxnet
 from normlab.errors import PluginBroken, PluginError
 from normlab.norm import NormLayer
 from normlab.norm_block import NormBlock
-from normlab.norm_state import frozen_state, is_training
+from normlab.norm_state import batch_size, frozen_state, is_training
 from normlab.norms.batch import BatchNorm
 from normlab.training.graph import Graph
 
@@ -44,6 +46,45 @@ def runner(block, *, training, hybridize, **options):
 @pytest.fixture(params=[True, False], ids=["graph", "imperative"])
 def hybridize(request):
     return request.param
+
+
+class Sized(NormLayer):
+    """Adds the size of the batch to its state, and to what it is given."""
+
+    def __init__(self, **site):
+        super().__init__(**site)
+        self.state("seen", shape=lambda _: (1,))
+        self.traced = 0
+
+    def hybrid_forward(self, F, x, seen):
+        self.traced += 1
+        self.update(seen=seen + batch_size(F, x))
+        return x + batch_size(F, x)
+
+
+def test_a_method_may_ask_for_the_size_of_the_batch_and_is_traced_for_each(hybridize):
+    layer = Sized(in_channels=3, layout="NC")
+    block = block_of(layer)
+    run = runner(block, training=True, hybridize=hybridize)
+    for count in (4, 2, 4, 5, 2):
+        x = mx.nd.zeros((count, 3))
+        x.attach_grad()
+        with mx.autograd.record():
+            y = run(x)
+        y.backward()
+        assert (y.asnumpy() == count).all()
+        assert (x.grad.asnumpy() == 1).all()
+    assert block.seen.data(mx.cpu(0)).asscalar() == 4 + 2 + 4 + 5 + 2
+    assert layer.traced == (3 if hybridize else 5)
+
+
+def test_a_method_that_does_not_ask_is_traced_once():
+    layer = Counter(in_channels=3, layout="NC")
+    layer.hybrid_forward = Mock(wraps=layer.hybrid_forward)
+    run = runner(block_of(layer), training=True, hybridize=True)
+    for count in (4, 2, 4):
+        run(mx.nd.ones((count, 3)))
+    assert layer.hybrid_forward.call_count == 1
 
 
 @pytest.mark.parametrize("backwards", [0, 1, 2])

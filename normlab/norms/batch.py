@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import batch_standardize, standardize_with, table_standardize, values_per_channel
+from normlab.kernels import batch_standardize, standardize_with, table_standardize, unbiased
 from normlab.norm import Norm, NormLayer
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class BatchNorm(NormLayer):
         if self.training and self.predict == "running":
             keep, new = self.momentum, 1 - self.momentum
             if self.unbiased_running_var:
-                count = values_per_channel(F, x)
-                variance = F.broadcast_mul(variance, count / (count - 1))
+                variance = unbiased(F, x, variance)
             self.update(
                 running_mean=keep * running_mean + new * mean,
                 running_var=keep * running_var + new * variance,

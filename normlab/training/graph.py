@@ -1,29 +1,29 @@
-"""A function of blocks compiled to one MXNet graph, in one mode."""
+"""A function of blocks compiled to MXNet graphs, in one mode."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Callable
 
-import numpy as np
-
 from normlab import norm_state
 from normlab.compat import mxnet
-from normlab.norm_state import Constant, Trace
-from normlab.training.guarding import no_compiled_functions
+from normlab.norm_state import Trace
+from normlab.training.compiled import Compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from normlab.training.compiled import Rewrite
 
 mx = mxnet()
 
 
 class Graph:
-    """One function of arrays and parameters, traced once for its mode and then run as a whole.
+    """One function of arrays and parameters, traced for its mode and then run as a whole.
 
     MXNet's own `hybridize()` traces once for training and prediction together; here each mode has its graph, so
     Python code in a norm may ask `self.training`. New states of norms come out of the graph as further outputs and
-    are written when it returns.
+    are written when it returns. It is traced once, or once for each size of batch if a norm asks for that size.
 
     Args:
         function: `function(F, *inputs)` gives an array or symbol, or a tuple of them; it may call blocks.
@@ -46,7 +46,7 @@ class Graph:
         hybridize: bool = True,
         freeze_state: bool = False,
         one_shape: bool = False,
-        rewrite: Callable[[Any, dict[str, tuple[int, ...]], list[str]], Any] | None = None,
+        rewrite: Rewrite | None = None,
     ) -> None:
         self._function = function
         self._parameters = {parameter.name: parameter for parameter in parameters}
@@ -55,14 +55,8 @@ class Graph:
         self._freeze_state = freeze_state
         self._one_shape = one_shape
         self._rewrite = rewrite
-        self._op: Any = None
-        self._arguments: list[tuple[str, Any]] = []
-        self._fixed: dict[Any, list[Any]] = {}
-        self._states: list[Any] = []
-        self._outputs = 0
-        self._wanted: dict[str, Constant] = {}
-        self._shapes: dict[tuple[Any, ...], dict[str, tuple[int, ...]]] = {}
-        self._constants: dict[tuple[Any, ...], Any] = {}
+        # by the number of examples where a method has asked for it, else by None
+        self._compiled: dict[int | None, Compiled] = {}
 
     def __call__(self, *inputs: Any) -> list[Any]:
         """Run it.
@@ -77,93 +71,29 @@ class Graph:
         with nullcontext() if mx.autograd.is_training() else mx.autograd.train_mode():
             if not self._hybridize:
                 return self._imperative(inputs)
-            if self._op is None:
-                self._trace(inputs)
-            outputs = self._op(*self._given(inputs))
-        outputs = outputs if isinstance(outputs, list) else [outputs]
-        if self._states and not self._freeze_state and not norm_state.is_frozen():
-            norm_state.write_all(zip(self._states, outputs[self._outputs :]))
-        return outputs[: self._outputs]
+            compiled = self._compiled_for(inputs)
+            outputs = compiled(inputs)
+        if compiled.states and not self._freeze_state and not norm_state.is_frozen():
+            norm_state.write_all(zip(compiled.states, outputs[compiled.outputs :]))
+        return outputs[: compiled.outputs]
 
     def _imperative(self, inputs: tuple[Any, ...]) -> list[Any]:
         with norm_state.tracing(Trace(self._training, frozen=self._freeze_state or norm_state.is_frozen())):
             outputs = self._function(mx.nd, *inputs)
         return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
-    def _trace(self, inputs: tuple[Any, ...]) -> None:
-        names = [f"normlab_input{index}" for index in range(len(inputs))]
-        trace = Trace(self._training, symbolic=True)
-        with norm_state.tracing(trace), no_compiled_functions():
-            outputs = self._function(mx.sym, *map(mx.sym.var, names))
-        outputs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
-        self._outputs = len(outputs)
-        self._wanted = trace.constants
-        self._states = [parameter for parameter, _ in trace.updates]
-        graph = mx.sym.Group(outputs + [value for _, value in trace.updates])
-        if self._rewrite is not None:
-            arguments = self._bound(graph, names, trace)
-            shapes = [self._argument(kind, what, inputs).shape for kind, what in arguments]
-            graph = self._rewrite(graph, dict(zip(graph.list_inputs(), shapes)), names)
-        self._arguments = self._bound(graph, names, trace)
-        of_data = [index for index, (kind, _) in enumerate(self._arguments) if kind == "input"]
-        of_parameters = [index for index, (kind, _) in enumerate(self._arguments) if kind != "input"]
-        flags = [("data_indices", of_data), ("param_indices", of_parameters), ("static_alloc", True)]
-        self._op = mx.nd.CachedOp(graph, [*flags, ("static_shape", self._one_shape)])
-
-    def _bound(self, graph: Any, names: list[str], trace: Trace) -> list[tuple[str, Any]]:
-        """What each of a graph's inputs stands for."""
-        arguments: list[tuple[str, Any]] = []
-        for name in graph.list_inputs():
-            if name in names:
-                arguments.append(("input", names.index(name)))
-            elif name in trace.constants:
-                arguments.append(("constant", name))
-            else:
-                arguments.append(("parameter", self._parameters[name]))
-        return arguments
-
-    def _given(self, inputs: tuple[Any, ...]) -> list[Any]:
-        """What each of the graph's inputs is in this call; parameters stay where they were in the first one."""
-        context = inputs[0].context
-        if context not in self._fixed:
-            self._fixed[context] = [
-                what.data(context) if kind == "parameter" else None for kind, what in self._arguments
-            ]
-        return [
-            self._argument(kind, what, inputs) if fixed is None else fixed
-            for fixed, (kind, what) in zip(self._fixed[context], self._arguments)
-        ]
-
-    def _argument(self, kind: str, what: Any, inputs: tuple[Any, ...]) -> Any:
-        if kind == "input":
-            return inputs[what]
-        if kind == "parameter":
-            return what.data(inputs[0].context)
-        return self._constant(what, inputs)
-
-    def _constant(self, name: str, inputs: tuple[Any, ...]) -> Any:
-        like, wanted = inputs[0], self._wanted[name]
-        shape = like.shape if wanted.like is None else self._inferred(inputs)[name]
-        fill, length = wanted.resolved(shape)
-        found = (name, fill, length, like.context)
-        if found not in self._constants:
-            # methods compute in float32 where activations are float16, and the first input may be indices
-            dtype = "float64" if like.dtype == np.float64 else "float32"
-            self._constants[found] = mx.nd.full((length,), fill, ctx=like.context, dtype=dtype)
-        return self._constants[found]
-
-    def _inferred(self, inputs: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-        """The shapes of the activations that constants follow, by the constants' names."""
-        given = tuple(array.shape for array in inputs)
-        if given not in self._shapes:
-            followed = {name: wanted.like for name, wanted in self._wanted.items() if wanted.like is not None}
-            group = mx.sym.Group(list(followed.values()))
-            known = {f"normlab_input{index}": shape for index, shape in enumerate(given)}
-            known.update({name: parameter.shape for name, parameter in self._parameters.items()})
-            for name, wanted in self._wanted.items():
-                if not callable(wanted.size):  # the operators tell the sizes of the others
-                    known[name] = (wanted.size * given[0][0] if wanted.per_example else wanted.size,)
-            needed = set(group.list_inputs())
-            _, shapes, _ = group.infer_shape(**{name: shape for name, shape in known.items() if name in needed})
-            self._shapes[given] = dict(zip(followed, shapes))
-        return self._shapes[given]
+    def _compiled_for(self, inputs: tuple[Any, ...]) -> Compiled:
+        batch_size = inputs[0].shape[0]
+        for key in (None, batch_size):
+            if key in self._compiled:
+                return self._compiled[key]
+        compiled = Compiled(
+            self._function,
+            self._parameters,
+            inputs,
+            training=self._training,
+            one_shape=self._one_shape,
+            rewrite=self._rewrite,
+        )
+        self._compiled[batch_size if compiled.is_for_batch else None] = compiled
+        return compiled

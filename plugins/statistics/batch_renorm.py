@@ -21,7 +21,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.errors import SpecError
-from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, standardize_with, values_per_channel
+from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, standardize_with, unbiased
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -125,8 +125,7 @@ class BatchRenorm(NormLayer):
             return deviation
         if self.average == "variance":
             return variance
-        count = values_per_channel(F, x)
-        return F.broadcast_mul(variance, count / (count - 1))
+        return unbiased(F, x, variance)
 
     def _moved(self, running: Any, new: Any) -> Any:
         return self.momentum * running + (1 - self.momentum) * new

@@ -32,7 +32,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.example_kernels import example_moments
-from normlab.kernels import scale_shift, standardize_with, values_per_channel
+from normlab.kernels import scale_shift, standardize_with, unbiased
 from normlab.moment_kernels import Moments, batch_moments
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
@@ -139,11 +139,9 @@ class CrossIterationBatchNorm(NormLayer):
         own = batch_moments(F, example_moments(F, x, self.in_channels, self.layout))
         centered = scale_shift(F, x, constant(F, x, 1.0, self.in_channels), -own.mean, self.in_channels)
         mean, var = self._averaged(F, own, self._brought(F, kept, weight), steps)
-        count = values_per_channel(F, x)
-        unbiased = F.broadcast_mul(own.variance, count / (count - 1))
         self.update(
             running_mean=self.momentum * running_mean + (1 - self.momentum) * own.mean,
-            running_var=self.momentum * running_var + (1 - self.momentum) * unbiased,
+            running_var=self.momentum * running_var + (1 - self.momentum) * unbiased(F, x, own.variance),
             steps=steps + 1,
             **self._pushed(F, kept, own, weight, F.BlockGrad(centered), F.BlockGrad(taken)),
         )

@@ -21,17 +21,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.example_kernels import (
-    Partition,
-    even_chunks,
-    example_moments,
-    examples,
-    shared_moments,
-    standardize_examples,
-    strides,
+from normlab.chunk_kernels import (
+    chunk_standardize,
+    even_chunk_sizes,
+    strided,
+    strided_back,
+    strided_chunk_sizes,
 )
-from normlab.kernels import standardize_with, values_per_channel
+from normlab.kernels import standardize_with
 from normlab.norm import Norm, NormLayer
+from normlab.norm_state import batch_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,34 +87,29 @@ class GhostBatchNorm(NormLayer):
         """Standardize, and in training move the running statistics."""
         if not self.training:
             return standardize_with(F, x, gamma, beta, running_mean, running_var, self.epsilon)
-        ghosts = (strides if self.strided else even_chunks)(F, x, self.size)
-        of = shared_moments(F, example_moments(F, x, self.in_channels, self.layout), ghosts.shares)
-        self._move(F, x, of, ghosts, running_mean, running_var)
-        return standardize_examples(F, x, of, gamma, beta, self.in_channels, self.epsilon, self.layout)
-
-    def _move(self, F: Any, x: Any, of: Moments, ghosts: Partition, running_mean: Any, running_var: Any) -> None:
-        """Move the running statistics by what each ghost batch has found, which all of its examples tell."""
-        kept, weights = self._weights(F, ghosts)
-        variance = of.variance
-        if self.unbiased_running_var:
-            positions = F.broadcast_div(values_per_channel(F, x), examples(F, x)[1])
-            count = F.broadcast_mul(ghosts.sizes, positions)
-            factor = count / F.broadcast_maximum(count - 1, F.ones_like(count))
-            variance = F.broadcast_mul(variance, F.expand_dims(factor, axis=1))
-        self.update(
-            running_mean=F.broadcast_mul(running_mean, kept) + F.dot(weights, of.mean),
-            running_var=F.broadcast_mul(running_var, kept) + F.dot(weights, variance),
+        count = batch_size(F, x)
+        sizes = (strided_chunk_sizes if self.strided else even_chunk_sizes)(count, self.size)
+        is_apart = self.strided and len(sizes) > 1
+        x = strided(F, x, len(sizes)) if is_apart else x
+        y, of = chunk_standardize(
+            F, x, gamma, beta, self.in_channels, self.epsilon, sizes, is_unbiased=self.unbiased_running_var
         )
+        self._move(F, of, len(sizes), running_mean, running_var)
+        return strided_back(F, y, count, len(sizes)) if is_apart else y
 
-    def _weights(self, F: Any, ghosts: Partition) -> tuple[Any, Any]:
-        """What is kept of the running statistics, `(1,)`, and what is added of each example's, `(N,)`."""
-        keep, new = self.momentum, 1 - self.momentum
+    def _move(self, F: Any, of: Moments, ghosts: int, running_mean: Any, running_var: Any) -> None:
+        """Move the running statistics by what each ghost batch has found."""
+        index = F.contrib.arange_like(of.mean, axis=0)
         if self.follow == "mean":
-            return keep * F.ones_like(ghosts.groups), new / F.broadcast_mul(ghosts.sizes, ghosts.groups)
-        later = F.broadcast_sub(ghosts.groups - 1, ghosts.index)
-        shares = F.broadcast_power(keep * F.ones_like(later), later)
-        kept = F.broadcast_power(keep * F.ones_like(ghosts.groups), ghosts.groups)
-        return kept, new * shares / ghosts.sizes
+            kept, weights = self.momentum, F.ones_like(index) * (1 - self.momentum) / ghosts
+        else:
+            kept = self.momentum**ghosts
+            later = ghosts - 1 - index
+            weights = (1 - self.momentum) * F.broadcast_power(F.ones_like(later) * self.momentum, later)
+        self.update(
+            running_mean=kept * running_mean + F.dot(weights, of.mean),
+            running_var=kept * running_var + F.dot(weights, of.variance),
+        )
 
 
 @hookimpl

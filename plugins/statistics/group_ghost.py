@@ -25,11 +25,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab.catalog.hookspecs import hookimpl
+from normlab.chunk_kernels import chunk_sizes, chunk_standardize
 from normlab.errors import SpecError
-from normlab.example_kernels import chunks, example_moments, shared_moments, standardize_examples
+from normlab.example_kernels import example_moments, standardize_examples
 from normlab.kernels import scale_shift
-from normlab.moment_kernels import Moments, group_mean, group_moments
+from normlab.moment_kernels import Moments, group_mean
 from normlab.norm import Norm, NormLayer
+from normlab.norm_state import batch_size
+from normlab.row_kernels import position_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,22 +108,31 @@ class GroupGhostNorm(NormLayer):
         """Standardize, and in training move the running moments."""
         if not self.training and not self.example_weight:
             return self._predict(F, x, gamma, beta, running_mean, running_square)
-        own = example_moments(F, x, self.in_channels, self.layout)
         if self.training:
-            of = self._of_batch(F, x, own, running_mean, running_square)
-        else:
-            square = own.variance + F.square(own.mean)
-            of = self._kept(F, self._weighed(F, running_mean, own.mean), self._weighed(F, running_square, square))
+            return self._train(F, x, gamma, beta, running_mean, running_square)
+        own = example_moments(F, x, self.in_channels, self.layout)
+        square = own.variance + F.square(own.mean)
+        of = self._kept(F, self._weighed(F, running_mean, own.mean), self._weighed(F, running_square, square))
         return standardize_examples(F, x, of, gamma, beta, self.in_channels, self.epsilon, self.layout)
 
-    def _of_batch(self, F: Any, x: Any, own: Moments, running_mean: Any, running_square: Any) -> Moments:
+    def _train(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_square: Any) -> Any:
+        count, groups = batch_size(F, x), self._resolved
+        sizes = chunk_sizes(count, self.examples)
+        y, of = chunk_standardize(F, x, gamma, beta, self.in_channels, self.epsilon, sizes, groups=groups)
+        if groups == self.in_channels:
+            # of a group's share in the batch, which the last one's may be less than
+            each = F.minimum(count - self.examples * F.contrib.arange_like(of.mean, axis=0), self.examples) / count
+            mean, square = (F.dot(each, value) for value in (of.mean, of.variance + F.square(of.mean)))
+        else:
+            mean, square = (self._of_batch(F, value) for value in (x, F.square(x)))
         keep, new = self.momentum, 1 - self.momentum
-        square = own.variance + F.square(own.mean)
-        self.update(
-            running_mean=keep * running_mean + new * F.mean(own.mean, axis=0),
-            running_square=keep * running_square + new * F.mean(square, axis=0),
-        )
-        return shared_moments(F, group_moments(F, own, self._resolved), chunks(F, x, self.examples).shares)
+        self.update(running_mean=keep * running_mean + new * mean, running_square=keep * running_square + new * square)
+        return y
+
+    def _of_batch(self, F: Any, x: Any) -> Any:
+        """The mean of each channel over the batch and all positions, `(C,)`, through which no gradient flows."""
+        x = F.BlockGrad(x)
+        return F.mean(x if self.layout == "NC" else position_mean(F, x, self.in_channels), axis=0)
 
     def _predict(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_square: Any) -> Any:
         """Without moments of the example's own: the same for all examples."""
