@@ -235,7 +235,13 @@ ROWS: list[Row] = [
     *_same("batch_group", "numpy/batch_group", "across_maps", {**_BATCH, "groups": 4, "across_maps": True}),
     *_same("batch_group", "numpy/batch_group", "nc", {**_BATCH, "groups": 2}),
     *_same("group_ghost", "numpy/group_ghost", "nc nchw", {**_GROUP_GHOST, "group_size": 3, "example_weight": 0.25}),
-    *_same("group_ghost", "numpy/group_ghost", "ghost", {**_GROUP_GHOST, "groups": 6, "example_weight": 0.0}),
+    *_same("group_ghost", "numpy/group_ghost", "ghost uneven", {**_GROUP_GHOST, "groups": 6, "example_weight": 0.0}),
+    *_same(
+        "group_ghost",
+        "numpy/group_ghost",
+        "uneven_groups",
+        {**_GROUP_GHOST, "examples": 4, "groups": 3, "example_weight": 0.0},
+    ),
     *_same("proxy", "numpy/proxy", "layer nc", {"groups": 1, "epsilon": 1e-3, "samples": 32, **_ACTIVE}),
     *_same("proxy", "numpy/proxy", "group", {"groups": 3, "epsilon": 1e-3, "samples": 32, **_ACTIVE}),
     *_same(

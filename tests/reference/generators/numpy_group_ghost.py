@@ -16,13 +16,19 @@ EPSILON, KEEP = 1e-3, 0.7
 
 
 def grouped(values: Any, examples: int, channels: int) -> Any:
-    """Averages over groups of examples and channels, one for each example and channel: `(N, C)`."""
+    """Averages over groups of examples and channels, one for each example and channel: `(N, C)`.
+
+    The last group of examples may be smaller.
+    """
     n, c = values.shape
-    means = values.reshape(n // examples, examples, c // channels, channels).mean((1, 3))
-    return means.repeat(examples, 0).repeat(channels, 1)
+    means = values.reshape(n, c // channels, channels).mean(2)
+    parts = np.split(means, range(examples, n, examples))
+    return np.concatenate([np.tile(part.mean(0), (len(part), 1)) for part in parts]).repeat(channels, 1)
 
 
-def case(name: str, layout: str, examples: int, channels: int, share: float) -> Case:
+def case(
+    name: str, layout: str, examples: int, channels: int, share: float, sizes: tuple[int, ...] = (6, 4, 6, 3)
+) -> Case:
     """A case with groups of some examples and some channels, and the example's share in prediction."""
 
     def forward(x: Any, p: Any, s: Any, training: bool) -> Any:
@@ -43,7 +49,7 @@ def case(name: str, layout: str, examples: int, channels: int, share: float) -> 
         f"share {share} of the example in prediction"
     )
     start = {"running_mean": np.zeros(6), "running_square": np.ones(6)}
-    passes = inputs.batches(name, *SHAPES[layout], (6, 4, 6, 3))
+    passes = inputs.batches(name, *SHAPES[layout], sizes)
     return run(Header(name, layout, call), forward, {"gamma": (6,), "beta": (6,)}, start, passes=passes)
 
 
@@ -53,6 +59,8 @@ if __name__ == "__main__":
         [
             case("nchw", "NCHW", 2, 3, 0.25),
             case("ghost", "NCHW", 2, 1, 0.0),
+            case("uneven", "NCHW", 2, 1, 0.0, (5, 4, 7, 3)),
+            case("uneven_groups", "NCHW", 4, 2, 0.0, (5, 9, 3, 3)),
             case("nc", "NC", 2, 3, 0.25),
         ],
     )
