@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from normlab.kernels import batch_standardize, standardize_with, unbiased
+from normlab.kernels import batch_standardize, moved, standardize_with, unbiased
 from normlab.norm import NormLayer
 
 
@@ -48,10 +48,6 @@ class BatchLayer(NormLayer):
         # the number of channels matters to the scratch vectors of the operator only
         channels = self.declared[f"{which}running_mean"].shape(self.in_channels)[0]
         y, of_batch, variance_of_batch = batch_standardize(F, x, gamma, beta, channels, self.epsilon)
-        keep, new = self.momentum, 1 - self.momentum
-        moved = {
-            "running_mean": keep * mean + new * of_batch,
-            "running_var": keep * variance + new * unbiased(F, x, variance_of_batch),
-        }
-        self.update(**{f"{which}{name}": value for name, value in moved.items()})
+        new = {"running_mean": (mean, of_batch), "running_var": (variance, unbiased(F, x, variance_of_batch))}
+        self.update(**{f"{which}{name}": moved(*pair, self.momentum) for name, pair in new.items()})
         return y

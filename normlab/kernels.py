@@ -145,6 +145,18 @@ def values_per_channel(F: Any, x: Any) -> Any:
     return constant(F, x, lambda shape: float(prod(shape) // shape[1]))
 
 
+def moved(running: Any, found: Any, keep: float) -> Any:
+    """A running statistic after a step: keep running + (1 - keep) found.
+
+    Args:
+        running: An array or symbol.
+        found: What this step found, of the same shape.
+        keep: The share that is kept.
+    """
+    # the same number as by the sum, which goes by oneDNN and takes 0.02 to 0.1 ms longer to start
+    return keep * running - (keep - 1) * found
+
+
 def unbiased(F: Any, x: Any, variance: Any) -> Any:
     """The unbiased estimate of each channel's variance, m / (m - 1) times the biased one for m values; for one value 0.
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import batch_standardize, standardize_with, table_standardize, unbiased
+from normlab.kernels import batch_standardize, moved, standardize_with, table_standardize, unbiased
 from normlab.norm import Norm, NormLayer
 
 if TYPE_CHECKING:
@@ -72,12 +72,11 @@ class BatchNorm(NormLayer):
             return table_standardize(F, x, gamma, beta, self.epsilon)
         y, mean, variance = batch_standardize(F, x, gamma, beta, self.in_channels, self.epsilon)
         if self.training and self.predict == "running":
-            keep, new = self.momentum, 1 - self.momentum
             if self.unbiased_running_var:
                 variance = unbiased(F, x, variance)
             self.update(
-                running_mean=keep * running_mean + new * mean,
-                running_var=keep * running_var + new * variance,
+                running_mean=moved(running_mean, mean, self.momentum),
+                running_var=moved(running_var, variance, self.momentum),
             )
         return y
 

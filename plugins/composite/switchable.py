@@ -21,7 +21,7 @@ from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.example_kernels import example_moments, examples, standardize_examples
-from normlab.kernels import values_per_channel
+from normlab.kernels import moved, values_per_channel
 from normlab.moment_kernels import Moments, batch_moments, for_examples, group_moments
 from normlab.norm import Norm, NormLayer
 
@@ -106,9 +106,9 @@ class SwitchableNorm(NormLayer):
         of = batch_moments(F, instance)
         if self.unbiased and self.layout == "NC":
             of = Moments(of.mean, F.broadcast_mul(of.variance, _unbiasing(F, examples(F, x)[1], dimensions=1)))
-        keep, new = self.momentum, 1 - self.momentum
         self.update(
-            running_mean=keep * running.mean + new * of.mean, running_var=keep * running.variance + new * of.variance
+            running_mean=moved(running.mean, of.mean, self.momentum),
+            running_var=moved(running.variance, of.variance, self.momentum),
         )
         return of
 

@@ -21,7 +21,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.errors import SpecError
-from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, standardize_with, unbiased
+from normlab.kernels import batch_standardize, center_scale_shift, moved, scale_shift, standardize_with, unbiased
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 
@@ -105,8 +105,8 @@ class BatchRenorm(NormLayer):
         d = _clip(F, (mean - running_mean) / running_deviation, -d_max, d_max)
         r, d = F.BlockGrad(r), F.BlockGrad(d)
         self.update(
-            running_mean=self._moved(running_mean, mean),
-            running_spread=self._moved(running_spread, self._spread(F, x, deviation, variance)),
+            running_mean=moved(running_mean, mean, self.momentum),
+            running_spread=moved(running_spread, self._spread(F, x, deviation, variance), self.momentum),
             steps=step,
         )
         return scale_shift(F, standardized, gamma * r, gamma * d + beta, self.in_channels)
@@ -126,9 +126,6 @@ class BatchRenorm(NormLayer):
         if self.average == "variance":
             return variance
         return unbiased(F, x, variance)
-
-    def _moved(self, running: Any, new: Any) -> Any:
-        return self.momentum * running + (1 - self.momentum) * new
 
     def _relaxed(self, F: Any, step: Any, full_from: int) -> Any:
         """How far a bound is relaxed at a step counted from 1, between 0 and 1, `(1,)`."""

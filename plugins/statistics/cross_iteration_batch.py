@@ -32,7 +32,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.example_kernels import example_moments
-from normlab.kernels import scale_shift, standardize_with, unbiased
+from normlab.kernels import moved, scale_shift, standardize_with, unbiased
 from normlab.moment_kernels import Moments, batch_moments
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
@@ -140,8 +140,8 @@ class CrossIterationBatchNorm(NormLayer):
         centered = scale_shift(F, x, constant(F, x, 1.0, self.in_channels), -own.mean, self.in_channels)
         mean, var = self._averaged(F, own, self._brought(F, kept, weight), steps)
         self.update(
-            running_mean=self.momentum * running_mean + (1 - self.momentum) * own.mean,
-            running_var=self.momentum * running_var + (1 - self.momentum) * unbiased(F, x, own.variance),
+            running_mean=moved(running_mean, own.mean, self.momentum),
+            running_var=moved(running_var, unbiased(F, x, own.variance), self.momentum),
             steps=steps + 1,
             **self._pushed(F, kept, own, weight, F.BlockGrad(centered), F.BlockGrad(taken)),
         )

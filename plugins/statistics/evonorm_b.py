@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift, unbiased
+from normlab.kernels import moved, scale_shift, unbiased
 from normlab.moment_kernels import Moments, batch_moments, for_examples, position_moments
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
@@ -76,8 +76,7 @@ class EvoNormB(NormLayer):
         if not self.training:
             return F.BlockGrad(running_var)
         variance = batch_moments(F, of).variance
-        moved = self.momentum * running_var + (1 - self.momentum) * unbiased(F, x, variance)
-        self.update(running_var=moved)
+        self.update(running_var=moved(running_var, unbiased(F, x, variance), self.momentum))
         return variance
 
     def _of_example(self, F: Any, x: Any, of: Moments, **parameters: Any) -> tuple[Any, Any]:

@@ -28,7 +28,7 @@ from normlab.catalog.hookspecs import hookimpl
 from normlab.chunk_kernels import chunk_sizes, chunk_standardize
 from normlab.errors import SpecError
 from normlab.example_kernels import example_moments, standardize_examples
-from normlab.kernels import scale_shift
+from normlab.kernels import moved, scale_shift
 from normlab.moment_kernels import Moments, group_mean
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import batch_size
@@ -125,8 +125,10 @@ class GroupGhostNorm(NormLayer):
             mean, square = (F.dot(each, value) for value in (of.mean, of.variance + F.square(of.mean)))
         else:
             mean, square = (self._of_batch(F, value) for value in (x, F.square(x)))
-        keep, new = self.momentum, 1 - self.momentum
-        self.update(running_mean=keep * running_mean + new * mean, running_square=keep * running_square + new * square)
+        self.update(
+            running_mean=moved(running_mean, mean, self.momentum),
+            running_square=moved(running_square, square, self.momentum),
+        )
         return y
 
     def _of_batch(self, F: Any, x: Any) -> Any:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift, values_per_channel
+from normlab.kernels import moved, scale_shift, values_per_channel
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 from normlab.norm_ways import NormWeight
@@ -118,7 +118,7 @@ class MovingAverageBatchNorm(NormLayer):
         corrected = step > max(_CORRECTED_FROM, self.warm_up)
         r = F.broadcast_add(F.broadcast_mul(1 / ratio - 1, corrected), F.ones_like(corrected))
         self.update(
-            running_square=self.momentum * running_square + (1 - self.momentum) * square,
+            running_square=moved(running_square, square, self.momentum),
             buffer_square=squares,
             steps=step,
         )

@@ -24,7 +24,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
 from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
-from normlab.kernels import scale_shift, values_per_channel
+from normlab.kernels import moved, scale_shift, values_per_channel
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 from normlab.own_backward import own_backward
@@ -115,7 +115,7 @@ class PowerNorm(NormLayer):
             # up to the last step but one of the warm-up, the plain mean of the steps
             mean = running_square + F.broadcast_div(square - running_square, step)
             before = F.where(F.broadcast_like(step < self.warm_up, square), mean, running_square)
-        self.update(running_square=self.momentum * before + (1 - self.momentum) * square, steps=step)
+        self.update(running_square=moved(before, square, self.momentum), steps=step)
         chosen = F.where(F.broadcast_like(step <= self.warm_up, square), square, running_square)
         return _Scales(square, F.rsqrt(chosen + self.epsilon), F.rsqrt(square + self.epsilon))
 

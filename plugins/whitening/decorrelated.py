@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import center_scale_shift, values_per_channel
+from normlab.kernels import center_scale_shift, moved, values_per_channel
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 from normlab.whitening_kernels import (
@@ -113,13 +113,12 @@ class DecorrelatedBatchNorm(NormLayer):
         return from_planes(F, multiplied(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
 
     def _move(self, F: Any, x: Any, running_mean: Any, running_matrix: Any, mean: Any, matrix: Any) -> None:
-        keep, new = self.momentum, 1 - self.momentum
         if self.unbiased_running_matrix:
             count = values_per_channel(F, x)
             matrix = F.broadcast_mul(matrix, F.reshape(count / (count - 1), shape=(1, 1, 1)))
         self.update(
-            running_mean=keep * running_mean + new * mean,
-            running_matrix=keep * running_matrix + new * matrix,
+            running_mean=moved(running_mean, mean, self.momentum),
+            running_matrix=moved(running_matrix, matrix, self.momentum),
         )
 
     def _matrix(self, F: Any, covariance: Any, unit: Any) -> Any:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import center_scale_shift
+from normlab.kernels import center_scale_shift, moved
 from normlab.norm import Norm, NormLayer
 from normlab.norm_state import constant
 from normlab.whitening_kernels import (
@@ -103,7 +103,8 @@ class IterNorm(NormLayer):
             matrix = self._whitening(F, x, covariance)
             new = matrix if self.keeps == "matrix" else covariance
             self.update(
-                running_mean=self._moved(running_mean, mean), **{f"running_{self.keeps}": self._moved(kept, new)}
+                running_mean=moved(running_mean, mean, self.momentum),
+                **{f"running_{self.keeps}": moved(kept, new, self.momentum)},
             )
         else:
             ones, zeros = (constant(F, x, fill, self.in_channels) for fill in (1.0, 0.0))
@@ -122,9 +123,6 @@ class IterNorm(NormLayer):
             cube = F.batch_dot(F.batch_dot(matrix, matrix), matrix)
             matrix = 1.5 * matrix - 0.5 * F.batch_dot(cube, normalized)
         return F.broadcast_mul(matrix, F.rsqrt(trace))
-
-    def _moved(self, running: Any, new: Any) -> Any:
-        return self.momentum * running + (1 - self.momentum) * new
 
 
 @hookimpl
