@@ -11,6 +11,7 @@ from normlab.channel_kernels import (
     channel_mean,
     channel_standardize,
     channel_variance,
+    from_planes,
     spread,
 )
 from normlab.chunk_kernels import (
@@ -65,16 +66,15 @@ def by_moments(F, x, channels=6):
     return example_scale_shift(F, x, F.rsqrt(of.variance + EPSILON), of.mean, channels)
 
 
-def planes(F, x, first=None):
-    view = as_planes(F, x)
-    return F.reshape_like(spread(F, channel_mean(F, view, 6, first), array(F, x, SCALE), 6), x)
+def planes(F, x, first=None, layout="NTC"):
+    mean = channel_mean(F, as_planes(F, x, layout), 6, layout, first)
+    return F.reshape_like(spread(F, mean, array(F, x, SCALE), 6, layout), x)
 
 
-def by_variance(F, x, channels=6):
-    view = as_planes(F, x)
-    ones = constant(F, x, 1.0, channels)
-    y = view * spread(F, F.rsqrt(channel_variance(F, view, channels) + EPSILON), ones, channels)
-    return shaped_back(F, y, x)
+def by_variance(F, x, channels=6, layout="NTC"):
+    view = as_planes(F, x, layout)
+    inverse_root = F.rsqrt(channel_variance(F, view, channels, layout) + EPSILON)
+    return from_planes(F, view * spread(F, inverse_root, constant(F, x, 1.0, channels), channels, layout), x, layout)
 
 
 def mean_of(x):
@@ -167,6 +167,18 @@ def test_weights_and_gradients_equal_numpy(case, hybridize):
 
 def test_channels_of_images_are_standardized_the_same_without_the_copy():
     agree(lambda F, x: channel_standardize(F, x, 6, EPSILON, "NCHW"), channels_standardized, SHAPES["NCHW"])
+
+
+@pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
+@pytest.mark.parametrize("layout", ["NC", "NCHW"])
+@pytest.mark.parametrize("case", ["planes", "planes_first", "channel_variance"])
+def test_tables_and_images_need_no_other_shape(case, layout, hybridize):
+    function = {
+        "planes": lambda F, x: planes(F, x, layout=layout),
+        "planes_first": lambda F, x: planes(F, x, 2, layout),
+        "channel_variance": lambda F, x: by_variance(F, x, layout=layout),
+    }
+    agree(function[case], CASES[case][1], SHAPES[layout], hybridize=hybridize)
 
 
 def test_unit_sum_counts_the_weights_of_a_unit():

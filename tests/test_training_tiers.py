@@ -152,6 +152,12 @@ def shifted(x, ones):
     return sym.linalg_gemm(ones, sym.dot(ones_for_rows(sym, x), x, transpose_a=True) / 400, x, alpha=-1.0)
 
 
+def divided(x):
+    """Each row by its root mean square."""
+    mean = sym.FullyConnected(sym.square(x), sym.ones((1, 5)) / 5, no_bias=True, num_hidden=1)
+    return x * sym.FullyConnected(sym.rsqrt(mean + 1e-3), sym.ones((5, 1)), no_bias=True, num_hidden=5)
+
+
 @pytest.mark.parametrize(
     ("graph", "restores"),
     [
@@ -160,6 +166,7 @@ def shifted(x, ones):
         (right(shifted(dense(X), sym.ones((400, 1)))), True),
         (right(table_standardize(sym, dense(X), sym.ones(5), sym.ones(5), 1e-3)), False),
         (sym.sum(sym.pick(sym.log_softmax(dense(X), axis=-1), LABELS, axis=-1)), False),
+        (right(divided(dense(X))), False),
         (right(mixed(dense(X))), True),
         (sym.Group([dense(X), right(dense(X))]), True),
         (right(sym.dot(sym.dot(dense(X), dense(X), transpose_b=True), sym.ones((400, 5)))), True),
@@ -168,7 +175,7 @@ def shifted(x, ones):
         (sym.sum(sym.FullyConnected(sym.ones((3, 5)), sym.relu(dense(X)), num_hidden=400, no_bias=True)), True),
         (right(dense(X) * sym.var("weights_of_rows", shape=(400, 5))), True),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_rows_are_put_in_order_where_that_matters_and_else_go_by_tier(graph, restores):
     plain, small, _, inputs = in_graph(graph, sparse(dtype=np.float32))
@@ -198,7 +205,7 @@ def histories(out, monkeypatch, *overrides):
 
 
 @pytest.mark.parametrize(
-    "norm", ["none", "layer", "{name: batch, predict: batch}", "weight_norm", "{name: ghost_batch}"]
+    "norm", ["none", "layer", "rms", "{name: batch, predict: batch}", "weight_norm", "{name: ghost_batch}"]
 )
 def test_a_run_scores_the_same(tmp_path, monkeypatch, norm):
     in_tiers, without, imperative = histories(tmp_path, monkeypatch, f"norm={norm}")

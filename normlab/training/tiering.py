@@ -22,6 +22,7 @@ _ALIKE: dict[str, tuple[Optional[str], ...]] = {
     **dict.fromkeys(("elemwise_add", "elemwise_sub", "elemwise_mul", "elemwise_div"), (None,)),
     **dict.fromkeys(("broadcast_add", "broadcast_sub", "broadcast_mul", "broadcast_div"), (None,)),
     **dict.fromkeys(("_mul_scalar", "_div_scalar", "_plus_scalar", "_minus_scalar", "negative"), (None,)),
+    **dict.fromkeys(("sqrt", "rsqrt", "_rdiv_scalar"), (None,)),
     **dict.fromkeys(("slice_axis", "argmax", "pick", "log_softmax", "sum"), ("1", "-1")),
     "FullyConnected": (None,),
 }

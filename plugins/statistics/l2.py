@@ -52,10 +52,10 @@ class L2Norm(NormLayer):
         """Divide by the norm, and scale if there is a gamma."""
         channels = self.in_channels
         planes = as_planes(F, x, self.layout)
-        squared = channel_mean(F, F.square(planes), channels) * channels
+        squared = channel_mean(F, F.square(planes), channels, self.layout) * channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = constant(F, x, 1.0, channels) if gamma is None else gamma
-        return from_planes(F, planes * spread(F, inverse, scale, channels), x, self.layout)
+        return from_planes(F, planes * spread(F, inverse, scale, channels, self.layout), x, self.layout)
 
 
 @hookimpl

@@ -40,9 +40,9 @@ class PixelNorm(NormLayer):
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
         """Divide by the root mean square of the channels."""
         planes = as_planes(F, x, self.layout)
-        mean = channel_mean(F, F.square(planes), self.in_channels)
+        mean = channel_mean(F, F.square(planes), self.in_channels, self.layout)
         ones = constant(F, x, 1.0, self.in_channels)
-        inverse = spread(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels)
+        inverse = spread(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels, self.layout)
         return from_planes(F, planes * inverse, x, self.layout)
 
 

@@ -102,9 +102,9 @@ class PowerNorm(NormLayer):
 
     def _scaled(self, F: Any, x: Any) -> Any:
         planes = as_planes(F, x, self.layout)
-        inverse_root = F.rsqrt(channel_mean(F, F.square(planes), self.in_channels) + self.epsilon)
+        inverse_root = F.rsqrt(channel_mean(F, F.square(planes), self.in_channels, self.layout) + self.epsilon)
         ones = constant(F, x, 1.0, self.in_channels)
-        return from_planes(F, planes * spread(F, inverse_root, ones, self.in_channels), x, self.layout)
+        return from_planes(F, planes * spread(F, inverse_root, ones, self.in_channels, self.layout), x, self.layout)
 
     def _scales(self, F: Any, h: Any, running_square: Any, steps: Any) -> _Scales:
         """Move the running mean square, and say how h is scaled."""

@@ -89,12 +89,12 @@ class RMSNorm(NormLayer):
     ) -> Any:
         """Divide by the root mean square, scale, and shift if there is a beta."""
         planes = as_planes(F, x, self.layout)
-        mean = channel_mean(F, F.square(planes), self.in_channels, self._first)
-        if self.over == "all":
+        mean = channel_mean(F, F.square(planes), self.in_channels, self.layout, self._first)
+        if self.over == "all" and self.layout != "NC":
             mean = F.broadcast_like(F.mean(mean, axis=(2, 3), keepdims=True), mean)
         if self.zero_centered_gamma:
             gamma = gamma + 1
-        y = planes * spread(F, self._inverse_root(F, mean), gamma, self.in_channels)
+        y = planes * spread(F, self._inverse_root(F, mean), gamma, self.in_channels, self.layout)
         y = from_planes(F, y, x, self.layout)
         if beta is None:
             return y

@@ -43,10 +43,10 @@ class ScaleNorm(NormLayer):
     def hybrid_forward(self, F: Any, x: Any, g: Any) -> Any:  # type: ignore[override] # takes what it declared
         """Divide by the norm, and multiply by the learned length."""
         planes = as_planes(F, x, self.layout)
-        squared = channel_mean(F, F.square(planes), self.in_channels) * self.in_channels
+        squared = channel_mean(F, F.square(planes), self.in_channels, self.layout) * self.in_channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = F.broadcast_mul(constant(F, x, 1.0, self.in_channels), g)
-        return from_planes(F, planes * spread(F, inverse, scale, self.in_channels), x, self.layout)
+        return from_planes(F, planes * spread(F, inverse, scale, self.in_channels, self.layout), x, self.layout)
 
 
 @hookimpl

@@ -52,8 +52,10 @@ class SimpleNorm(NormLayer):
         """Divide by the standard deviation, and scale."""
         channels = self.in_channels
         planes = as_planes(F, x, self.layout)
-        variance = channel_variance(F, planes, channels) * (channels / (channels - 1))
-        return from_planes(F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels), x, self.layout)
+        variance = channel_variance(F, planes, channels, self.layout) * (channels / (channels - 1))
+        return from_planes(
+            F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels, self.layout), x, self.layout
+        )
 
 
 @hookimpl
