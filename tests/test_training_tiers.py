@@ -205,7 +205,19 @@ def histories(out, monkeypatch, *overrides):
 
 
 @pytest.mark.parametrize(
-    "norm", ["none", "layer", "rms", "{name: batch, predict: batch}", "weight_norm", "{name: ghost_batch}"]
+    "norm",
+    [
+        "none",
+        "layer",
+        "rms",
+        "l2",
+        "scale_norm",
+        "dyt",
+        "derf",
+        "{name: batch, predict: batch}",
+        "weight_norm",
+        "ghost_batch",
+    ],
 )
 def test_a_run_scores_the_same(tmp_path, monkeypatch, norm):
     in_tiers, without, imperative = histories(tmp_path, monkeypatch, f"norm={norm}")

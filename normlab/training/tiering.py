@@ -22,7 +22,8 @@ _ALIKE: dict[str, tuple[Optional[str], ...]] = {
     **dict.fromkeys(("elemwise_add", "elemwise_sub", "elemwise_mul", "elemwise_div"), (None,)),
     **dict.fromkeys(("broadcast_add", "broadcast_sub", "broadcast_mul", "broadcast_div"), (None,)),
     **dict.fromkeys(("_mul_scalar", "_div_scalar", "_plus_scalar", "_minus_scalar", "negative"), (None,)),
-    **dict.fromkeys(("sqrt", "rsqrt", "_rdiv_scalar"), (None,)),
+    **dict.fromkeys(("sqrt", "rsqrt", "exp", "log", "erf", "tanh", "sigmoid", "clip"), (None,)),
+    **dict.fromkeys(("_rdiv_scalar", "_rminus_scalar", "_power_scalar", "_maximum_scalar", "_minimum_scalar"), (None,)),
     **dict.fromkeys(("slice_axis", "argmax", "pick", "log_softmax", "sum"), ("1", "-1")),
     "FullyConnected": (None,),
 }
