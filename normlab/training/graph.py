@@ -83,10 +83,12 @@ class Graph:
         return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
     def _compiled_for(self, inputs: tuple[Any, ...]) -> Compiled:
+        compiled = self._compiled.get(None)
+        if compiled is not None:
+            return compiled
         batch_size = inputs[0].shape[0]
-        for key in (None, batch_size):
-            if key in self._compiled:
-                return self._compiled[key]
+        if batch_size in self._compiled:
+            return self._compiled[batch_size]
         compiled = Compiled(
             self._function,
             self._parameters,
