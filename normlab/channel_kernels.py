@@ -1,8 +1,8 @@
 """Fast building blocks for norms whose statistics are taken over the channels, at each position on its own.
 
-A convolution with a 1 x 1 kernel sums over channels, and spreads one plane over channels, at the speed of reading the
-data once, forwards and backwards; `mean` and `broadcast_*` take ten times as long. All functions take `F` (`mx.nd` or
-`mx.sym`) and work in both, in training and in prediction.
+A convolution with a 1 x 1 kernel, or a dense layer in tables, sums over channels, and spreads one plane over channels,
+at the speed of reading the data once, forwards and backwards; `mean` and `broadcast_*` take ten times as long. All
+functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in prediction.
 """
 
 from __future__ import annotations

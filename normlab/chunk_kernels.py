@@ -70,11 +70,8 @@ def chunk_standardize(
         chunks = len(list(same))
         stop = start + chunks * size
         part = x if stop - start == sum(sizes) else F.slice_axis(x, axis=0, begin=start, end=stop)
-        if chunks == 1 and groups in (0, channels):
-            rows, (y, *of) = part, batch_standardize(F, part, gamma, beta, channels, epsilon)
-        else:
-            rows, (y, *of) = _of_rows(F, part, gamma, beta, channels, epsilon, (chunks, size, groups or channels))
-        mean, variance = of[0], unbiased(F, rows, of[1]) if is_unbiased else of[1]
+        y, rows, mean, variance = _one_size(F, part, gamma, beta, channels, epsilon, chunks, size, groups or channels)
+        variance = unbiased(F, rows, variance) if is_unbiased else variance
         done.append((y, *(F.reshape(value, shape=(chunks, -1)) for value in (mean, variance))))
         start = stop
     y, mean, variance = (F.concat(*values, dim=0) if len(done) > 1 else values[0] for values in zip(*done))
@@ -101,14 +98,26 @@ def strided_back(F: Any, y: Any, count: int, chunks: int) -> Any:
     return F.take(y, first + F.floor(index / chunks), axis=0)
 
 
-def _of_rows(
-    F: Any, x: Any, gamma: Any, beta: Any, channels: int, epsilon: float, parts: tuple[int, int, int]
-) -> tuple[Any, tuple[Any, Any, Any]]:
-    """What has each group of channels of each chunk as a channel, and `batch_standardize` of that, in x's shape.
+def _one_size(
+    F: Any,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    channels: int,
+    epsilon: float,
+    chunks: int,
+    size: int,
+    groups: int,
+) -> tuple[Any, Any, Any, Any]:
+    """Standardize chunks of one size.
 
-    Parts are chunks, size and groups.
+    Returns:
+        y of x's shape, what was standardized, with each group of channels of each chunk as a channel, and mean and
+        variance of those.
     """
-    chunks, size, groups = parts
+    if chunks == 1 and groups == channels:
+        y, *of = batch_standardize(F, x, gamma, beta, channels, epsilon)
+        return y, x, *of
     rows = x if chunks == 1 else F.swapaxes(F.reshape(x, shape=(chunks, size, -1)), dim1=0, dim2=1)
     rows = F.reshape(rows, shape=(size, chunks * groups, -1))
     gamma, beta = (F.tile(value, reps=(chunks,)) for value in (gamma, beta))
@@ -120,4 +129,4 @@ def _of_rows(
         y = scale_shift(F, F.reshape(y, shape=(size, chunks * channels, -1)), gamma, beta, chunks * channels)
     if chunks > 1:
         y = F.swapaxes(F.reshape(y, shape=(size, chunks, -1)), dim1=0, dim2=1)
-    return rows, (shaped_back(F, y, x), mean, variance)
+    return shaped_back(F, y, x), rows, mean, variance

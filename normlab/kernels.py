@@ -153,7 +153,7 @@ def moved(running: Any, found: Any, keep: float) -> Any:
         found: What this step found, of the same shape.
         keep: The share that is kept.
     """
-    # the same number as by the sum, which goes by oneDNN and takes 0.02 to 0.1 ms longer to start
+    # the same number as by the sum, which goes by oneDNN and takes 0.02 ms longer to start
     return keep * running - (keep - 1) * found
 
 
@@ -163,7 +163,7 @@ def unbiased(F: Any, x: Any, variance: Any) -> Any:
     Args:
         F: `mx.nd` or `mx.sym`.
         x: What was standardized, `(N, C, ...)`.
-        variance: The biased variance over the batch and all positions, `(C,)`, or chunks of its values.
+        variance: The biased variance over the batch and all positions, `(C,)`.
     """
     return F.broadcast_mul(variance, constant(F, x, _unbiasing))
 

@@ -60,7 +60,7 @@ def _order(row: Row) -> tuple[object, ...]:
 
 def _read(path: Path) -> tuple[list[Row], dict[str, Stamp]]:
     """Rows in the order of `listed`, and the stamp of each; none if there is no index, or it can't be used."""
-    columns = list(zip(*_lines(path)))  # by columns: a line at a time takes three times as long
+    columns = list(zip(*_lines(path)))
     if not columns:
         return [], {}
     return list(map(Row._make, zip(*columns[:_WIDTH]))), dict(zip(columns[0], zip(*columns[_WIDTH:])))

@@ -79,25 +79,20 @@ class InstanceBatchNorm(BatchLayer):
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any
     ) -> Any:
         """Standardize each part, scale and shift it by channel."""
-        first = self.in_channels - self._by_batch(self.in_channels)[0]
+        first = int(self.in_channels * self.ratio)
         # of four axes, parts of 4 or 12 channels between convolutions make concat divide by zero or fail in oneDNN
         planes = F.reshape(x, shape=(0, 0, -1))
-        part, others = self._parts(F, planes, axis=1)
-        (own_gamma, gamma), (own_beta, beta) = (self._parts(F, vector, axis=0) for vector in (gamma, beta))
+        part, others = self._parts(F, planes, first, axis=1)
+        (own_gamma, gamma), (own_beta, beta) = (self._parts(F, vector, first, axis=0) for vector in (gamma, beta))
         by_instance = group_standardize(F, part, first, self.epsilon, own_gamma, own_beta, stays_plain=True)
         by_batch = self.standardized(F, others, gamma, beta, running_mean, running_var)
         return shaped_back(F, F.concat(by_instance, by_batch, dim=1), x)
 
-    def _parts(self, F: Any, values: Any, axis: int) -> tuple[Any, Any]:
+    def _parts(self, F: Any, values: Any, first: int, axis: int) -> list[Any]:
         """The first channels, and the others; channels are on the axis."""
-        (rest,) = self._by_batch(self.in_channels)
-        first = self.in_channels - rest
-        if first == rest:  # half the time of two slices, whose gradients are two arrays of all channels
-            first_ones, others = F.split(values, num_outputs=2, axis=axis)
-        else:
-            first_ones = F.slice_axis(values, axis=axis, begin=0, end=first)
-            others = F.slice_axis(values, axis=axis, begin=first, end=None)
-        return first_ones, others
+        if 2 * first == self.in_channels:  # half the time of two slices, whose gradients are two arrays of all channels
+            return list(F.split(values, num_outputs=2, axis=axis))
+        return [F.slice_axis(values, axis=axis, begin=begin, end=end) for begin, end in ((0, first), (first, None))]
 
 
 @hookimpl

@@ -106,10 +106,10 @@ class GroupGhostNorm(NormLayer):
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_square: Any
     ) -> Any:
         """Standardize, and in training move the running moments."""
-        if not self.training and not self.example_weight:
-            return self._predict(F, x, gamma, beta, running_mean, running_square)
         if self.training:
             return self._train(F, x, gamma, beta, running_mean, running_square)
+        if not self.example_weight:
+            return self._predict(F, x, gamma, beta, running_mean, running_square)
         own = example_moments(F, x, self.in_channels, self.layout)
         square = own.variance + F.square(own.mean)
         of = self._kept(F, self._weighed(F, running_mean, own.mean), self._weighed(F, running_square, square))
@@ -120,9 +120,9 @@ class GroupGhostNorm(NormLayer):
         sizes = chunk_sizes(count, self.examples)
         y, of = chunk_standardize(F, x, gamma, beta, self.in_channels, self.epsilon, sizes, groups=groups)
         if groups == self.in_channels:
-            # of a group's share in the batch, which the last one's may be less than
-            each = F.minimum(count - self.examples * F.contrib.arange_like(of.mean, axis=0), self.examples) / count
-            mean, square = (F.dot(each, value) for value in (of.mean, of.variance + F.square(of.mean)))
+            # the share of the batch that each group of examples is; the last may be smaller
+            shares = F.minimum(count - self.examples * F.contrib.arange_like(of.mean, axis=0), self.examples) / count
+            mean, square = (F.dot(shares, value) for value in (of.mean, of.variance + F.square(of.mean)))
         else:
             mean, square = (self._of_batch(F, value) for value in (x, F.square(x)))
         self.update(
