@@ -52,7 +52,7 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
 	@echo "installing normlab and what it needs (about a minute)"
 	@$(PIP) --editable .
 	@# MXNet needs two libraries of the system that a bare one lacks; the doctor knows which
-	@$(BIN)/python -c 'from normlab.compat import mxnet; mxnet()' 2> /dev/null || { $(BIN)/normlab doctor --quiet >&2; exit 1; }
+	@$(BIN)/python -c 'from normlab.backend.mxnet import mxnet; mxnet()' 2> /dev/null || { $(BIN)/normlab doctor --quiet >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.installed-%: $(VENV)/.installed

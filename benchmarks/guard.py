@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from child import measure
 from plain_gluon import Plain, of_main_job, of_resnet20
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
-from normlab.compat import mxnet
-from normlab.parts import resolve
+from normlab.experiment.assembly import assemble
+from normlab.experiment.parts import resolve
 from normlab.spec import load_spec, parse_spec
-from normlab.training.assembly import assemble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ def _start() -> float:
         spec = Path(folder) / "start.yaml"
         spec.write_text(START, encoding="utf-8")
         ours = [sys.executable, "-m", "normlab", "run", str(spec), "--json", "--again", "--out", folder]
-        plain = [sys.executable, "-c", "from normlab.compat import mxnet; mxnet(); print('{}')"]
+        plain = [sys.executable, "-c", "from normlab.backend.mxnet import mxnet; mxnet(); print('{}')"]
         taken = [[measure(command, ROOT).processor_seconds for command in (ours, plain)] for _ in range(4)]
     return median(one / other for one, other in taken[1:])
 

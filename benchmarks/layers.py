@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normlab.catalog import catalog
-from normlab.cli.bench_view import measure, print_json, print_tables
-from normlab.conformance.cost_subjects import Asked
+from normlab.cli.views.bench_view import measure, print_json, print_tables
+from normlab.conformance.subjects.cost_subjects import Asked
 
 if TYPE_CHECKING:
     from normlab.catalog import Catalog

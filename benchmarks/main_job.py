@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import machine
 import turns
 
+from normlab.backend.passes import tiling as tiers
 from normlab.datasets.mnist import mnist
-from normlab.training import tiers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,13 +24,13 @@ import machine
 import turns
 from layers import asked_norm, found_norms
 
-from normlab.compat import mxnet, threads
+from normlab.backend.mxnet import mxnet, threads
 from normlab.conformance.cost import SHAPES, costs
-from normlab.conformance.cost_subjects import OPERATOR, Arrays, subject
+from normlab.conformance.subjects.cost_subjects import OPERATOR, Arrays, subject
 
 if TYPE_CHECKING:
     from normlab.conformance.cost import Cost
-    from normlab.conformance.cost_subjects import Asked
+    from normlab.conformance.subjects.cost_subjects import Asked
 
 HERE = Path(__file__).resolve().parent
 #: How often PyTorch's time a method may take before its costliest operator is named.

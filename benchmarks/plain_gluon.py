@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from normlab.compat import gluoncv, mxnet
+from normlab.backend.mxnet import gluoncv, mxnet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

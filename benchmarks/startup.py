@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> None:
 
 
 def _leave(_: int) -> None:
-    from normlab.compat import mxnet  # noqa: PLC0415 - likewise
+    from normlab.backend.mxnet import mxnet  # noqa: PLC0415 - likewise
 
     mxnet().nd.waitall()
     os.write(1, b"{}")

@@ -15,7 +15,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from normlab.lazy_names import on_first_use
+from normlab.importing import FormerNames, on_first_use
 from normlab.version import __version__
 
 if TYPE_CHECKING:
@@ -23,17 +23,23 @@ if TYPE_CHECKING:
     from normlab.catalog.entries import DataSource, Model
     from normlab.catalog.hookspecs import hookimpl
     from normlab.datasets.base import Dataset, Split
-    from normlab.errors import NormlabError
-    from normlab.history import History
-    from normlab.norm import Norm, NormLayer
-    from normlab.norm_ways import NormGradient, NormInitialize, NormProject, NormResidual, NormWeight
-    from normlab.observer import Observer
+    from normlab.errors import NormlabError, SpecError
+    from normlab.experiment.observer import Observer
+    from normlab.norms.batch import BatchNorm
+    from normlab.norms.batch_layer import BatchLayer
+    from normlab.norms.contract import Norm
+    from normlab.norms.parameters import Initializer
+    from normlab.norms.ways import NormGradient, NormInitialize, NormLayer, NormProject, NormResidual, NormWeight
+    from normlab.runs.history import History
     from normlab.spec import Spec, load_spec
 
 __all__ = [
+    "BatchLayer",
+    "BatchNorm",
     "DataSource",
     "Dataset",
     "History",
+    "Initializer",
     "Model",
     "Norm",
     "NormGradient",
@@ -45,6 +51,7 @@ __all__ = [
     "NormlabError",
     "Observer",
     "Spec",
+    "SpecError",
     "Split",
     "__version__",
     "compare",
@@ -54,22 +61,26 @@ __all__ = [
     "run",
 ]
 
-#: Where the names are that are imported on first use.
+#: For each name that is imported on first use, the module that defines it.
 _HOMES = {
+    "BatchLayer": "normlab.norms.batch_layer",
+    "BatchNorm": "normlab.norms.batch",
     "DataSource": "normlab.catalog.entries",
     "Dataset": "normlab.datasets.base",
-    "History": "normlab.history",
+    "History": "normlab.runs.history",
+    "Initializer": "normlab.norms.parameters",
     "Model": "normlab.catalog.entries",
-    "Norm": "normlab.norm",
-    "NormGradient": "normlab.norm_ways",
-    "NormInitialize": "normlab.norm_ways",
-    "NormLayer": "normlab.norm",
-    "NormProject": "normlab.norm_ways",
-    "NormResidual": "normlab.norm_ways",
-    "NormWeight": "normlab.norm_ways",
+    "Norm": "normlab.norms.contract",
+    "NormGradient": "normlab.norms.ways",
+    "NormInitialize": "normlab.norms.ways",
+    "NormLayer": "normlab.norms.ways",
+    "NormProject": "normlab.norms.ways",
+    "NormResidual": "normlab.norms.ways",
+    "NormWeight": "normlab.norms.ways",
     "NormlabError": "normlab.errors",
-    "Observer": "normlab.observer",
+    "Observer": "normlab.experiment.observer",
     "Spec": "normlab.spec",
+    "SpecError": "normlab.errors",
     "Split": "normlab.datasets.base",
     "compare": "normlab.api",
     "hookimpl": "normlab.catalog.hookspecs",
@@ -88,9 +99,10 @@ def __dir__() -> list[str]:
 
 class _Package(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
-        # Importing the module `normlab.norm` would put it in the place of the function of that name.
+        # importing the module by its former name `normlab.norm` must not replace the function of that name
         if not (name == "norm" and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package
+sys.meta_path.append(FormerNames())

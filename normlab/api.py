@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from normlab import experiment
 from normlab.catalog import catalog
-from normlab.report.curves import write_accuracy_svg
+from normlab.report.figures.curves import write_accuracy_svg
 from normlab.spec import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from normlab.history import History
-    from normlab.norm import Norm
-    from normlab.observer import Observer
+    from normlab.experiment.observer import Observer
+    from normlab.norms.contract import Norm
+    from normlab.runs.history import History
     from normlab.spec import Spec
-    from normlab.study.comparison import Comparison
-    from normlab.study.execution import Watcher
+    from normlab.study.analysis.comparison import Comparison
+    from normlab.study.execution.execution import Watcher
 
 PLOT = "accuracy.svg"
 
@@ -68,7 +68,7 @@ def compare(
         StorageError: Something can't be read or written.
     """
     from normlab.study.conduct import conduct  # noqa: PLC0415 - runs alone need no scipy
-    from normlab.study.study_file import design_from, load_study  # noqa: PLC0415 - as above
+    from normlab.study.design.study_file import design_from, load_study  # noqa: PLC0415 - as above
 
     given = {"seeds": seeds, "nuisance": nuisance, **options}
     if norms is not None:

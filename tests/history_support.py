@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from normlab.history import HISTORY, RESULT, Header, History, HistoryWriter, Record, Result
+from normlab.runs.history import HISTORY, RESULT, Header, History, HistoryWriter, Record, Result
 
 HEADER = Header("mnist_bn", "batch", 3, ("train", "test"), "9f86d081884c7d65", "0.1.0")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 
-from normlab.history import Header, History, HistoryWriter, Record, Result
-from normlab.study.arms import Arm, Question, Trial
+from normlab.runs.history import Header, History, HistoryWriter, Record, Result
+from normlab.study.design.arms import Arm, Question, Trial
 
 SPLITS = ("train", "test")
 

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check
-from normlab.compat import mxnet
 from normlab.datasets.synthetic import synthetic
+from normlab.models.gluoncv.surgery import operate
+from normlab.models.gluoncv.wiring import first_pass
 from normlab.models.network import build
 from normlab.models.sites import ChosenNorm, Sites
-from normlab.models.surgery import operate
-from normlab.models.wiring import first_pass
-from normlab.norm import Norm, NormLayer
-from normlab.norm_ways import NormResidual, NormWeight
 from normlab.norms import batch, none
-from normlab.training.graph import Graph
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer, NormResidual, NormWeight
 from normlab.training.randomness import keyed, seed_mxnet
 
 mx = mxnet()

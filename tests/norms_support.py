@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
 from normlab.catalog.signature import check
-from normlab.compat import mxnet
-from normlab.norm_block import WeightBlock
-from normlab.training.graph import Graph
+from normlab.norms.blocks import WeightBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 mx = mxnet()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
-from normlab.history import Header, History, Record, Result
-from normlab.study.execution import Watcher
-from normlab.study.study_file import load_study
+from normlab.runs.history import Header, History, Record, Result
+from normlab.study.design.study_file import load_study
+from normlab.study.execution.execution import Watcher
 
 SPEC = """\
 name: small

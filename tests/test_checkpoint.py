@@ -15,11 +15,10 @@ import pytest
 from history_support import written
 
 from normlab.errors import CheckpointError, StorageError
-from normlab.sealed import MANIFEST, read_sealed, write_sealed
-from normlab.storage import temporary_name
-from normlab.training import checkpoint as format_
-from normlab.training.checkpoint import Checkpoint
-from normlab.training.generations import Generations
+from normlab.runs import checkpoint as format_
+from normlab.runs.checkpoint import Checkpoint, Generations
+from normlab.runs.files import temporary_name
+from normlab.runs.manifest import MANIFEST, read_sealed, write_sealed
 
 GOLDEN = Path(__file__).parent / "golden" / "checkpoint-v1"
 
@@ -196,7 +195,7 @@ def test_old_checkpoints_go_once_the_new_one_is_verified(tmp_path, made):
 def test_checkpoint_that_reads_otherwise_than_written_is_no_success(tmp_path, made, monkeypatch):
     generations = Generations(tmp_path / "checkpoint")
     generations.save(made(1), keep=1)
-    monkeypatch.setattr("normlab.sealed.read_sealed", lambda _: {})
+    monkeypatch.setattr("normlab.runs.manifest.read_sealed", lambda _: {})
     with pytest.raises(CheckpointError, match="the disk may be failing"):
         generations.save(made(2), keep=1)
     monkeypatch.undo()

@@ -7,13 +7,13 @@ import json
 import pytest
 from cli_tools import normlab
 
-from normlab.cli import bench_view
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
+from normlab.cli.views import bench_view
 from normlab.conformance.cost import WARM_UP, costs, ticks
-from normlab.conformance.cost_subjects import OPERATOR, Asked
 from normlab.conformance.memory import bytes_in_use
-from normlab.norm import Norm, NormLayer
-from normlab.norm_ways import NormInitialize, NormResidual
+from normlab.conformance.subjects.cost_subjects import OPERATOR, Asked
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormInitialize, NormLayer, NormResidual
 
 SMALL = ["--rounds", "2", "--shape", "4,8", "--shape", "4,8,3,2"]
 
@@ -21,8 +21,8 @@ PLUGIN = '''
 """Methods to be measured."""
 import time
 from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm, NormLayer
-from normlab.norm_ways import NormProject
+from normlab.norms.contract import Norm, NormLayer
+from normlab.norms.ways import NormProject
 
 class Slow(NormLayer):
     """Run with every step's Python code."""

@@ -11,11 +11,11 @@ from rich.live import Live
 from study_support import STUDY, TUNED, history, written
 
 import normlab as package
-from normlab.cli.compare_live import LiveTable
-from normlab.cli.compare_view import StudyLines
-from normlab.study.arms import Trial
-from normlab.study.execution import Job
-from normlab.study.pool import thread_budget
+from normlab.cli.views.compare_live import LiveTable
+from normlab.cli.views.compare_view import StudyLines
+from normlab.study.design.arms import Trial
+from normlab.study.execution.execution import Job
+from normlab.study.execution.pool import thread_budget
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_mistakes_are_told_before_anything_runs(capsys, folder):
 
 
 def test_the_thread_budget_is_told_in_the_plan(capsys, folder, monkeypatch):
-    monkeypatch.setattr("normlab.study.pool.processors", lambda: 4)
+    monkeypatch.setattr("normlab.study.execution.pool.processors", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert thread_budget(2) == (2, 2)
     ended = normlab(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from cli_tools import normlab
 
-from normlab import compat
+from normlab.backend import mxnet as compat
 from normlab.catalog.record import PluginRecord
 from normlab.cli import checkup
 from normlab.cli.checkup import NOTE, OK, WRONG, Finding

@@ -9,7 +9,7 @@ import click
 import pytest
 from cli_tools import ROOT, environment, normlab, process
 
-from normlab.cli.root import COMMANDS, root
+from normlab.cli.app import COMMANDS, root
 from normlab.version import __version__
 
 #: None of these may be imported for help or completion: together they cost more than a second.

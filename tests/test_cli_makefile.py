@@ -79,7 +79,7 @@ def test_run_makes_an_environment_installs_and_runs_the_main_experiment(machine)
     assert machine.log() == [
         "venv with 3.11",
         "python -m pip install --quiet --disable-pip-version-check --editable .",
-        "python -c from normlab.compat import mxnet; mxnet()",
+        "python -c from normlab.backend.mxnet import mxnet; mxnet()",
         "normlab run configs/mnist_bn.yaml",
     ]
 

@@ -9,7 +9,7 @@ from cli_tools import normlab
 
 from normlab.catalog import catalog
 from normlab.cli.citation import bibtex, key
-from normlab.norm import Norm
+from normlab.norms.contract import Norm
 
 ALL = catalog().norms.entries
 

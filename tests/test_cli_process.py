@@ -14,7 +14,7 @@ import pytest
 from cli_tools import ROOT, Ready, environment, normlab, process, program
 
 from normlab import errors
-from normlab.cli.root import root
+from normlab.cli.app import root
 from normlab.cli.signals import Terminated
 from normlab.errors import ExitStatus
 
@@ -140,7 +140,7 @@ def test_full_standard_output_is_an_error_of_storage():
 LONG_OUTPUT = """
 from cli_tools import Ready
 from normlab.cli import main
-from normlab.cli.root import root
+from normlab.cli.app import root
 import click, sys
 
 def probe():
@@ -177,7 +177,7 @@ def test_warnings_are_shown_when_asked_for():
     text = """
 from cli_tools import Ready
 from normlab.cli import main
-from normlab.cli.root import root
+from normlab.cli.app import root
 import warnings
 root.entries["probe"] = Ready(lambda: warnings.warn("np.bool is deprecated", FutureWarning))
 import sys
@@ -195,7 +195,7 @@ main(["probe"])
 WORKING = """
 from cli_tools import Ready
 from normlab.cli import main
-from normlab.cli.root import root
+from normlab.cli.app import root
 import time
 
 def probe():

@@ -10,7 +10,7 @@ import pytest
 from cli_tools import ROOT, normlab
 
 import normlab as package
-from normlab.cli.root import COMMANDS, root
+from normlab.cli.app import COMMANDS, root
 from normlab.spec import load_spec, parse_spec
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

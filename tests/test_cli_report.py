@@ -8,10 +8,10 @@ import pytest
 from cli_tools import normlab, program
 from judging_support import arm, question, run, stored, study
 
-from normlab.cli import comparison_view
+from normlab.cli.views import comparison_view
 from normlab.errors import ExitStatus
-from normlab.study.arms import Arm
-from normlab.study.comparison import compare
+from normlab.study.analysis.comparison import compare
+from normlab.study.design.arms import Arm
 
 SPEC = "dataset: mnist\nmodel: mlp\nnorm: {norm}\noptimizer: {{name: sgd, learning_rate: {rate}}}\nseed: {seed}\n"
 

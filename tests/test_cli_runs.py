@@ -10,9 +10,9 @@ import pytest
 from cli_tools import environment, normlab
 from test_study_index import stored
 
-from normlab.history import Status
-from normlab.locking import locked
-from normlab.study.scan import STATUSES
+from normlab.runs.history import Status
+from normlab.runs.lock import locked
+from normlab.runs.scan import STATUSES
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_list_from_the_index_loads_nothing_that_reads_runs(root):
     text = (
         "import sys\nfrom normlab.cli.process import perform\n"
         f"assert perform(['runs', {str(root)!r}]) == 0\n"
-        "loaded = {'normlab.history', 'normlab.result', 'numpy', 'pydantic', 'rich'} & set(sys.modules)\n"
+        "loaded = {'normlab.runs.history', 'normlab.runs.record', 'numpy', 'pydantic', 'rich'} & set(sys.modules)\n"
         "assert bool(loaded) == (sys.argv[1] == 'first'), loaded\n"
     )
     for time in ("first", "second"):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from normlab.cli import live, summary, view
-from normlab.history import Header, History, Record, Result
-from normlab.observer import Plan
+from normlab.cli.views import live, summary, view
+from normlab.experiment.observer import Plan
+from normlab.runs.history import Header, History, Record, Result
 
 PLAN = Plan("mnist_bn", "batch", 7, ("cpu(0)",), Path("runs/mnist_bn/batch-s7-0123456789"), first_step=0, steps=100)
 WHEN = datetime(2026, 11, 24, 12, 31, 20)  # noqa: DTZ001 - a person's clock

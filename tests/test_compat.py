@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from normlab import compat
+from normlab.backend import mxnet as compat
 
 
 @pytest.fixture

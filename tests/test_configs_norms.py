@@ -11,7 +11,8 @@ from normlab import experiment
 from normlab.catalog import catalog
 from normlab.catalog.signature import describe
 from normlab.cli.starter import starter, write_all
-from normlab.norm import Norm, NormLayer
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer
 from normlab.spec import load_spec
 
 FOLDER = Path(__file__).parents[1] / "configs" / "norms"

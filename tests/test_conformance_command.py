@@ -8,14 +8,14 @@ import re
 import pytest
 from cli_tools import normlab
 
+from normlab.cli.app import root
 from normlab.cli.lazy import Entry
-from normlab.cli.root import root
 from normlab.conformance import CHECKS
 
 GOOD = '''
 """Divide by the root mean square."""
 from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm, NormLayer
+from normlab.norms.contract import Norm, NormLayer
 
 class Mine(NormLayer):
     """Divide each example by its root mean square.

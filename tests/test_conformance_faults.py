@@ -9,7 +9,7 @@ from faulty import behaviour, declarations, layers, others, sound
 
 from normlab.conformance import CHECKS, check_norm
 from normlab.conformance.check import FAILED, PASSED
-from normlab.norm import Norm, Source
+from normlab.norms.contract import Norm, Source
 
 
 class Fault(NamedTuple):
@@ -165,7 +165,7 @@ def test_method_that_does_not_tell_what_it_is_is_caught(facts, why):
 @pytest.mark.parametrize(
     ("first_line", "why"),
     [
-        ("from normlab.compat import mxnet; mx = mxnet()", "loads MXNet"),
+        ("from normlab.backend.mxnet import mxnet; mx = mxnet()", "loads MXNet"),
         ("import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass", "ms"),
         ("", ""),
     ],

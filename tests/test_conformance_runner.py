@@ -11,10 +11,11 @@ from faulty import behaviour, declarations, sound
 
 from normlab.conformance import CHECKS, Check, check_norm, parametrize_with_checks
 from normlab.conformance.check import EXPECTED, FAILED, PASSED, UNEXPECTED
-from normlab.conformance.places import Place, places
-from normlab.conformance.runner import concerning
+from normlab.conformance.subjects.places import Place, places
+from normlab.conformance.suite import concerning
 from normlab.errors import SpecError
-from normlab.norm import Norm, NormLayer
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer
 
 FACTS = {"title": "Subject of a test", "formula": "y = x"}
 DEPENDS = "examples_are_independent"
@@ -173,7 +174,7 @@ def test_parametrize_gives_a_test_for_each_method_and_check():
 AUTHOR = """
 from faulty import behaviour, sound
 from normlab.conformance import parametrize_with_checks
-from normlab.norm import Norm
+from normlab.norms.contract import Norm
 
 class Admitted(behaviour.Undeclared):
     expected_failures = {"examples_are_independent": "it is batch normalization"}

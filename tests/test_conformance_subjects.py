@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from faulty import behaviour, others, sound
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.conformance import CHECKS
 from normlab.conformance.check import CheckFailed, check, require
 from normlab.conformance.importing import import_cost
-from normlab.conformance.places import WHOLE, Place, defaults, made
-from normlab.conformance.probe import CLASSES, EXAMPLES, layouts, losses, network, task
-from normlab.conformance.specimen import EAGER, GRAPH, PLAIN, Specimen
-from normlab.conformance.stepper import Stepper
+from normlab.conformance.subjects.places import WHOLE, Place, defaults, made
+from normlab.conformance.subjects.probe import CLASSES, EXAMPLES, layouts, losses, network, task
+from normlab.conformance.subjects.specimen import EAGER, GRAPH, PLAIN, Specimen
+from normlab.conformance.subjects.stepper import Stepper
 from normlab.conformance.telling import told
 from normlab.errors import PluginBroken, SpecError
 from normlab.models.tree import walk
-from normlab.norm import Norm
-from normlab.norm_block import NormBlock, ResidualBlock, WeightBlock
+from normlab.norms.blocks import NormBlock, ResidualBlock, WeightBlock
+from normlab.norms.contract import Norm
 
 mx = mxnet()
 

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from faulty import layers, others, sound
 
-from normlab.compat import mxnet
+from normlab.backend.compiled import no_compiled_functions
+from normlab.backend.mxnet import mxnet
 from normlab.conformance.check import CheckFailed
 from normlab.conformance.compare import close
 from normlab.conformance.differences import DOUBLE, SINGLE, agree
 from normlab.conformance.listening import heard, mxnet_draw
-from normlab.conformance.places import Place, channels
-from normlab.conformance.specimen import Specimen
+from normlab.conformance.subjects.places import Place, channels
+from normlab.conformance.subjects.specimen import Specimen
 from normlab.errors import SpecError
-from normlab.norm import Norm, NormLayer
-from normlab.training.guarding import no_compiled_functions
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer
 
 RNG = np.random.default_rng(5)
 POINT, COTANGENT = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))

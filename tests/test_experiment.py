@@ -8,10 +8,10 @@ import pytest
 from normlab import experiment
 from normlab.api import run
 from normlab.errors import DataError, SpecError, StorageError
-from normlab.history import History
-from normlab.observer import Observer
+from normlab.experiment.observer import Observer
+from normlab.runs import checkpoint
+from normlab.runs.history import History
 from normlab.spec import parse_spec
-from normlab.training import checkpoint
 
 SPEC = """
 name: small

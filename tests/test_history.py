@@ -11,7 +11,7 @@ import pytest
 from history_support import HEADER, finished, record
 
 from normlab.errors import ExitStatus, SpecError, StorageError
-from normlab.history import HISTORY, History, HistoryWriter, Record
+from normlab.runs.history import HISTORY, History, HistoryWriter, Record
 
 
 def test_what_is_not_finite_is_missing_and_never_nan_in_the_file(tmp_path):
@@ -146,6 +146,6 @@ def test_loading_what_is_no_run_is_told(tmp_path):
 
 def test_importing_history_is_cheap():
     heavy = "{'mxnet', 'numpy', 'pandas', 'matplotlib', 'yaml', 'pydantic'}"
-    script = f"import sys, normlab.history, normlab.report.curves; print({heavy} & set(sys.modules))"
+    script = f"import sys, normlab.runs.history, normlab.report.figures.curves; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

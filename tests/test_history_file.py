@@ -16,10 +16,10 @@ from history_support import HEADER, record, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import normlab.history_file
+import normlab.runs.history_file
 from normlab.errors import StorageError
-from normlab.history import HISTORY, Header, History, HistoryWriter, Record
-from normlab.storage import checksum
+from normlab.runs.files import checksum
+from normlab.runs.history import HISTORY, Header, History, HistoryWriter, Record
 
 GOLDEN = Path(__file__).parent / "golden"
 GOLDEN_RECORDS = (
@@ -225,7 +225,7 @@ def test_resumed_history_equals_uninterrupted_history(tmp_path):
 
 def test_resuming_with_nothing_to_cut_does_not_write(tmp_path, monkeypatch):
     written(tmp_path / HISTORY)
-    monkeypatch.setattr(normlab.history_file, "write_atomically", lambda *_: pytest.fail("written"))
+    monkeypatch.setattr(normlab.runs.history_file, "write_atomically", lambda *_: pytest.fail("written"))
     HistoryWriter.resume(tmp_path / HISTORY, after_step=100).close()
 
 
@@ -282,7 +282,7 @@ def test_closing_twice_does_no_harm(tmp_path):
 
 KILLED = """
 import sys
-from normlab.history import History, HistoryWriter
+from normlab.runs.history import History, HistoryWriter
 from history_support import record
 path, last = sys.argv[1], int(sys.argv[2])
 with HistoryWriter.resume(path, last) as writer:

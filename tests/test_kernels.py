@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 from norms_support import close, mx, numeric_gradient, per_channel
 
-from normlab.channel_kernels import (
-    as_planes,
-    channel_mean,
-    channel_standardize,
-    channel_variance,
-    from_planes,
-    spread,
-)
-from normlab.chunk_kernels import (
+from normlab.backend.graph import Graph
+from normlab.backend.tracing import batch_size, constant
+from normlab.ops.channelwise import batch_standardize, center_scale_shift, scale_shift, shaped_back, values_per_channel
+from normlab.ops.chunks import (
     chunk_sizes,
     chunk_standardize,
     even_chunk_sizes,
@@ -22,10 +17,16 @@ from normlab.chunk_kernels import (
     strided_back,
     strided_chunk_sizes,
 )
-from normlab.kernels import batch_standardize, center_scale_shift, scale_shift, shaped_back, values_per_channel
-from normlab.moment_kernels import position_moments
-from normlab.norm_state import batch_size, constant
-from normlab.row_kernels import (
+from normlab.ops.moments import position_moments
+from normlab.ops.positionwise import (
+    as_planes,
+    channel_mean,
+    channel_standardize,
+    channel_variance,
+    from_planes,
+    spread,
+)
+from normlab.ops.rowwise import (
     example_scale_shift,
     group_standardize,
     position_mean,
@@ -33,7 +34,6 @@ from normlab.row_kernels import (
     unit_standardize,
     unit_sum,
 )
-from normlab.training.graph import Graph
 
 SCALE, SHIFT = np.linspace(0.5, 2, 6), np.linspace(-1, 1, 6)
 EPSILON = 1e-3

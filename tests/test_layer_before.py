@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from models_support import NORMS, SMALL, Weighing, chosen, operated, small
 
-from normlab.compat import mxnet
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.errors import PluginError, SpecError
-from normlab.layer_before import LayerBefore
 from normlab.models.sites import Sites
 from normlab.models.tree import walk
-from normlab.norm_block import NormBlock
-from normlab.training.graph import Graph
+from normlab.norms.blocks import NormBlock
+from normlab.norms.layer_before import LayerBefore
 
 mx = mxnet()
 nn = mx.gluon.nn

@@ -12,11 +12,11 @@ import sys
 import pytest
 
 from normlab.errors import StorageError
-from normlab.locking import LOCK, locked, owner
+from normlab.runs.lock import LOCK, locked, owner
 
 HOLD = """
 import sys
-from normlab.locking import locked
+from normlab.runs.lock import locked
 with locked(sys.argv[1]):
     print("locked", flush=True)
     sys.stdin.read()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from models_support import operated, predicted, trained
 
-from normlab.compat import mxnet
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.models.dropout import Dropout
 from normlab.models.pooling import GlobalAverage
-from normlab.training.graph import Graph
 from normlab.training.randomness import seed_mxnet
 
 mx = mxnet()

@@ -7,7 +7,7 @@ import json
 import pytest
 from cli_tools import normlab
 
-from normlab.cli import root
+from normlab.cli import app as root
 from normlab.cli.lazy import Entry
 
 PLUGIN = '''

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from models_support import network
 
-from normlab.compat import gluoncv, mxnet
+from normlab.backend.mxnet import gluoncv, mxnet
 from normlab.errors import SpecError
-from normlab.models.families import FAMILIES, REFUSED, family_of
-from normlab.models.families_document import document
+from normlab.models.gluoncv.families import FAMILIES, REFUSED, family_of
+from normlab.models.gluoncv.families_document import document
 
 mx = mxnet()
 IMAGE = (3, 32, 32)
@@ -104,6 +104,6 @@ def test_pretrained_weights_are_never_asked_for(monkeypatch):
 def test_the_page_on_gluoncv_is_the_list_of_families():
     page = Path(__file__).parent.parent / "docs" / "gluoncv.md"
     assert page.read_text(encoding="utf-8") == document(), (
-        "docs/gluoncv.md is not what normlab.models.families says; write it again with "
-        "normlab.models.families_document.document()"
+        "docs/gluoncv.md is not what normlab.models.gluoncv.families says; write it again with "
+        "normlab.models.gluoncv.families_document.document()"
     )

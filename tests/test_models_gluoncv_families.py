@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from models_support import losses, network, predicted
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
-from normlab.models import gluoncv_build
-from normlab.models.families import FAMILIES
+from normlab.models.gluoncv import build as gluoncv_build
+from normlab.models.gluoncv.families import FAMILIES
 
 mx = mxnet()
 ALL = os.environ.get("NORMLAB_SLOW_TESTS", "") not in ("", "0")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from models_support import network, plugin
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check
-from normlab.compat import mxnet
-from normlab.models.initializers import NAMED, named
+from normlab.models.weight_initializers import NAMED, named
 from normlab.spec import Part
 from normlab.training.randomness import keyed
 

@@ -10,9 +10,9 @@ import pytest
 from cli_tools import environment
 from models_support import CLASSES, SMALL, images, losses, network, plugin, predicted, small
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
 from normlab.catalog.signature import describe
-from normlab.compat import mxnet
 from normlab.errors import SpecError
 
 mx = mxnet()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from models_support import images, network, predicted
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 mx = mxnet()
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from models_support import images, network, predicted
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
 from normlab.models.resnet_blocks import Subsampling
-from normlab.norm_block import ResidualBlock
+from normlab.norms.blocks import ResidualBlock
 
 mx = mxnet()
 SHAPE = (3, 8, 8)

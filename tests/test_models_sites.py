@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from models_support import NORMS, chosen, network, predicted
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
 from normlab.models.activations import ACTIVATIONS, make_activation
 from normlab.models.sites import ChosenNorm, Sites
-from normlab.norm import Norm, NormLayer
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer
 
 mx = mxnet()
 nn = mx.gluon.nn

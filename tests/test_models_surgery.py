@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from models_support import chosen, operated, predicted, trained
 
-from normlab.compat import gluoncv, mxnet
+from normlab.backend.mxnet import gluoncv, mxnet
 from normlab.errors import SpecError
 from normlab.models.activations import make_activation
+from normlab.models.gluoncv.surgery import BATCH_NORM, give_bias, operate
+from normlab.models.gluoncv.wiring import first_pass
 from normlab.models.pooling import GlobalAverage
 from normlab.models.sites import Sites
-from normlab.models.surgery import BATCH_NORM, give_bias, operate
 from normlab.models.tree import anywhere, named_blocks
-from normlab.models.wiring import first_pass
-from normlab.norm_block import NormBlock
+from normlab.norms.blocks import NormBlock
 
 mx = mxnet()
 nn = mx.gluon.nn

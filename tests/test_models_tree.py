@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from models_support import chosen
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.models.tree import anywhere, named_blocks, sequence, substitute
 from normlab.models.weights import WeightedLayer, normalize_weights
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from normlab.compat import mxnet
-from normlab.models.following import Following, following
-from normlab.models.wiring import Wiring, first_pass
+from normlab.backend.mxnet import mxnet
+from normlab.models.gluoncv.following import Following, following
+from normlab.models.gluoncv.wiring import Wiring, first_pass
 
 mx = mxnet()
 nn = mx.gluon.nn

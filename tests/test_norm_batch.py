@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from normlab.compat import mxnet
-from normlab.norm_block import NormBlock
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.norms.batch import BatchNorm
-from normlab.training.graph import Graph
+from normlab.norms.blocks import NormBlock
 
 mx = mxnet()
 

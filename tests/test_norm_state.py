@@ -7,13 +7,13 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from normlab.compat import mxnet
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
+from normlab.backend.tracing import batch_size, frozen_state, is_training
 from normlab.errors import PluginBroken, PluginError
-from normlab.norm import NormLayer
-from normlab.norm_block import NormBlock
-from normlab.norm_state import batch_size, frozen_state, is_training
 from normlab.norms.batch import BatchNorm
-from normlab.training.graph import Graph
+from normlab.norms.blocks import NormBlock
+from normlab.norms.ways import NormLayer
 
 mx = mxnet()
 

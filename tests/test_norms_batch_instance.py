@@ -10,9 +10,9 @@ from norms_support import Host, affine_values, close, inputs, mx, norm, per_chan
 
 from normlab.catalog import catalog
 from normlab.errors import SpecError
-from normlab.parts import resolve
+from normlab.experiment.assembly import assemble
+from normlab.experiment.parts import resolve
 from normlab.spec import parse_spec
-from normlab.training.assembly import assemble
 
 FILE = "statistics/batch_instance.py"
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from norms_support import SHAPES, Host, close, inputs, mx, norm
 
+from normlab.backend.graph import Graph
 from normlab.catalog.signature import check
 from normlab.models.sites import ChosenNorm
 from normlab.models.weights import normalize_weights
-from normlab.training.graph import Graph
 
 LAYERS = {
     "layer": ("statistics/layer.py", {}),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from norms_support import close, mx, norm
 
+from normlab.backend.graph import Graph
 from normlab.models.tree import sequence
-from normlab.training.graph import Graph
 
 FILE = "statistics/cross_iteration_batch.py"
 nn = mx.gluon.nn

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from norms_support import Host, affine_values, close, inputs, mx, norm, per_channel
 
+from normlab.backend.graph import Graph
 from normlab.errors import SpecError
-from normlab.training.graph import Graph
 
 GROUP_GHOST = "statistics/group_ghost.py"
 BATCH_GROUP = "statistics/batch_group.py"

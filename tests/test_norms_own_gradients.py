@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from norms_support import Host, affine_values, close, inputs, mx, norm
 
-from normlab.norm_block import WeightBlock
+from normlab.norms.blocks import WeightBlock
 
 ONLINE, MABN, POWER = (f"statistics/{name}.py" for name in ("online", "mabn", "power_norm"))
 SLOW_STATES = {"momentum": 0.8, "backward_momentum": 0.7}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from norms_support import close, mx, norm
 
+from normlab.backend.graph import Graph
 from normlab.models.sites import ChosenNorm
 from normlab.models.weights import normalize_weights
-from normlab.norm_block import WeightBlock
-from normlab.training.graph import Graph
+from normlab.norms.blocks import WeightBlock
 
 SPECTRAL = norm("weights/spectral_norm.py")
 

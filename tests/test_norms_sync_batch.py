@@ -10,9 +10,9 @@ from norms_support import Host, affine_values, inputs, mx
 
 from normlab.catalog import catalog
 from normlab.errors import SpecError
-from normlab.parts import resolve
+from normlab.experiment.assembly import assemble
+from normlab.experiment.parts import resolve
 from normlab.spec import parse_spec
-from normlab.training.assembly import assemble
 
 SPEC = {
     "dataset": {"name": "synthetic", "shape": [1, 4, 4], "classes": 2, "train": 16, "validation": 0, "test": 8},

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from norms_support import Host, close, equal_formula, mx, norm
 
+from normlab.backend.graph import Graph
 from normlab.catalog.signature import check
 from normlab.models.sites import ChosenNorm
 from normlab.models.weights import normalize_weights
-from normlab.training.graph import Graph
 
 NORM, STANDARDIZATION = "weights/weight_norm.py", "weights/weight_standardization.py"
 SHAPES = {"dense": (8, 12), "conv": (8, 3, 3, 2)}

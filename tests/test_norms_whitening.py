@@ -7,7 +7,7 @@ import pytest
 from norms_support import Host, close, inputs, norm, numeric_gradient
 
 from normlab.errors import SpecError
-from normlab.whitening_kernels import Groups
+from normlab.ops.whitening import Groups
 
 DECORRELATED, ITER_NORM = "whitening/decorrelated.py", "whitening/iter_norm.py"
 WAYS = ("zca", "pca", "cholesky")

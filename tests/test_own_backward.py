@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from norms_support import mx
 
+from normlab.backend.graph import Graph
+from normlab.backend.tracing import frozen_state
 from normlab.errors import PluginBroken
-from normlab.norm_state import frozen_state
-from normlab.own_backward import own_backward
-from normlab.training.graph import Graph
+from normlab.ops.custom_gradient import own_backward
 
 
 def doubled(x, gamma, seen):

@@ -11,11 +11,13 @@ from cli_tools import ROOT
 from docs_support import PAGES, Reader, blocks, commands, matches
 from plugin_support import write
 
-from normlab import load_spec, norm_ways, run
+from normlab import load_spec, run
 from normlab.catalog import DataSource, Model, catalog, hookspecs
 from normlab.catalog.inspection import HOOKS
 from normlab.catalog.record import ERRORS
-from normlab.norm import WAYS, Norm, NormLayer
+from normlab.norms import ways as norm_ways
+from normlab.norms.contract import Norm
+from normlab.norms.ways import WAYS, NormLayer
 
 TUTORIAL = PAGES / "writing-a-plugin.md"
 HOOKS_PAGE = (PAGES / "hooks.md").read_text(encoding="utf-8")

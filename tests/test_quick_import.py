@@ -16,7 +16,7 @@ def printed(program):
 def test_mxnet_leaves_out_what_it_does_not_use_here():
     program = """
 import sys
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 mx = mxnet()
 mx.nd.array([1.0, 2.0]).asnumpy()
 print([name for name in ("scipy.stats", "scipy.sparse", "requests", "cv2") if name in sys.modules])
@@ -26,7 +26,7 @@ print([name for name in ("scipy.stats", "scipy.sparse", "requests", "cv2") if na
 
 def test_gluoncv_finds_the_sparse_matrices_that_it_imports():
     program = """
-from normlab.compat import gluoncv, mxnet
+from normlab.backend.mxnet import gluoncv, mxnet
 mx = mxnet()
 gluoncv()
 import scipy.sparse

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from normlab.errors import StorageError
-from normlab.history import Result
-from normlab.report.curves import accuracy_figure, write_accuracy_svg
+from normlab.report.figures.curves import accuracy_figure, write_accuracy_svg
 from normlab.report.naming import shortened, tags, title
 from normlab.report.style import spread
+from normlab.runs.history import Result
 
 
 def texts(figure):
@@ -129,7 +129,7 @@ def test_divergence_is_drawn_and_told():
 def test_the_same_history_gives_the_same_bytes_in_every_process_and_setting(tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from normlab.report.curves import write_accuracy_svg\n"
+        "from normlab.report.figures.curves import write_accuracy_svg\n"
         "from history_support import curve\n"
         "write_accuracy_svg(curve(), sys.argv[2])\n"
     )
@@ -150,7 +150,7 @@ def test_the_same_history_gives_the_same_bytes_in_every_process_and_setting(tmp_
 def test_drawing_needs_no_pyplot_and_warns_of_nothing(tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from normlab.report.curves import write_accuracy_svg\n"
+        "from normlab.report.figures.curves import write_accuracy_svg\n"
         "from history_support import curve\n"
         "write_accuracy_svg(curve(), sys.argv[2])\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"

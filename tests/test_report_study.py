@@ -16,15 +16,15 @@ from judging_support import arm, question, run, stored, study, trials
 from PIL import Image
 
 from normlab.errors import StorageError
-from normlab.report.arm_curves import curve, curves_figure
-from normlab.report.arm_looks import looks
-from normlab.report.cost import cost_figure
-from normlab.report.differences import differences_figure
-from normlab.report.drawing import Drawing, draw
-from normlab.report.sensitivity import sensitivity_figure, swept
+from normlab.report.figures.arm_curves import curve, curves_figure
+from normlab.report.figures.arm_looks import looks
+from normlab.report.figures.cost import cost_figure
+from normlab.report.figures.differences import differences_figure
+from normlab.report.figures.drawing import Drawing, draw
+from normlab.report.figures.sensitivity import sensitivity_figure, swept
 from normlab.report.study import histories_csv, write_report
-from normlab.study.arms import Arm
-from normlab.study.comparison import compare
+from normlab.study.analysis.comparison import compare
+from normlab.study.design.arms import Arm
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror=y>"\'&$x^2$ #0072b2 id="a'
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -341,7 +341,7 @@ def test_sensitivity_draws_the_best_score_with_each_value_and_marks_divergence()
 
 
 def test_sensitivity_of_words_has_them_on_its_axis():
-    from normlab.study.arms import Trial  # noqa: PLC0415 - for this test only
+    from normlab.study.design.arms import Trial  # noqa: PLC0415 - for this test only
 
     tries = tuple(Trial({"schedule": name}, (), score) for name, score in (("cosine", 0.9), ("step", None)))
     one = Arm("none", {}, {"schedule": "cosine"}, arm("none").runs, tries)

@@ -7,8 +7,8 @@ import pytest
 from history_support import finished, record
 
 from normlab.errors import StorageError
-from normlab.history import HISTORY, RESULT, History, HistoryWriter, Result
-from normlab.storage import checksum
+from normlab.runs.files import checksum
+from normlab.runs.history import HISTORY, RESULT, History, HistoryWriter, Result
 
 
 def test_result_comes_back_as_it_was(tmp_path):

@@ -11,12 +11,12 @@ from torture_support import assert_kept, resuming, trials
 
 from normlab import experiment
 from normlab.errors import CheckpointError, Interrupted, StorageError
-from normlab.history import History, Result
-from normlab.locking import locked
-from normlab.observer import Observer
-from normlab.study.scan import read_row
-from normlab.training import session
-from normlab.training.generations import Generations
+from normlab.experiment import session
+from normlab.experiment.observer import Observer
+from normlab.runs.checkpoint import Generations
+from normlab.runs.history import History, Result
+from normlab.runs.lock import locked
+from normlab.runs.scan import read_row
 
 Asking, Watcher, differences, spec_of = trials.Asking, trials.Watcher, trials.differences, trials.spec_of
 
@@ -224,8 +224,8 @@ def test_second_process_is_told_who_has_the_run(tmp_path):
 def test_run_that_another_process_ended_meanwhile_is_found(tmp_path, monkeypatch):
     experiment.run(spec_of(), out=tmp_path)
     answers = iter([None])  # as it was before the other one ended
-    stored = experiment.RunDirectory.stored
-    monkeypatch.setattr(experiment.RunDirectory, "stored", lambda run: next(answers, ...) and stored(run))
+    stored = RunDirectory.stored
+    monkeypatch.setattr(RunDirectory, "stored", lambda run: next(answers, ...) and stored(run))
     watcher = Watcher()
     experiment.run(spec_of(), out=tmp_path, observer=watcher)
     assert watcher.first_step is None

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from normlab import stopping
-from normlab.stopping import Stop, Stopped, stoppable
+from normlab.experiment import stopping
+from normlab.experiment.stopping import Stop, Stopped, stoppable
 
 
 def press(number=signal.SIGINT):

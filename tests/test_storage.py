@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from normlab import storage
 from normlab.errors import ExitStatus, StorageError
+from normlab.runs import files as storage
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=,+-]{0,99}")
 
@@ -109,7 +109,7 @@ def test_a_process_that_dies_at_any_operation_leaves_a_whole_file(tmp_path):
     script = """
         import os, sys
         from pathlib import Path
-        from normlab import storage
+        from normlab.runs import files as storage
 
         path, folder = Path(sys.argv[1]), Path(sys.argv[1]).parent
         for k in range(1, 8):
@@ -146,7 +146,7 @@ def test_a_process_that_dies_at_any_operation_leaves_a_whole_file(tmp_path):
 def test_a_disk_that_is_really_full_is_told_with_path_and_bytes(tmp_path):
     script = f"""
         import resource
-        from normlab.storage import write_atomically
+        from normlab.runs.files import write_atomically
         from normlab.errors import StorageError
         write_atomically({str(tmp_path / "file")!r}, "old")
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -257,7 +257,7 @@ def test_what_is_no_ordinary_file_is_not_read(tmp_path):
 def test_lines_of_eight_processes_never_mix(tmp_path):
     path = tmp_path / "lines"
     script = (
-        "from normlab.storage import append_line\n"
+        "from normlab.runs.files import append_line\n"
         "for number in range(100):\n"
         "    append_line({path!r}, '{who}:' + str(number) + ':' + '{who}' * 2000)\n"
     )
@@ -283,7 +283,7 @@ def test_a_line_cut_short_is_no_success(tmp_path, monkeypatch):
 
 def test_each_folder_is_claimed_by_exactly_one_of_many_processes(tmp_path):
     script = (
-        "from normlab.storage import append_line, claim_directory\n"
+        "from normlab.runs.files import append_line, claim_directory\n"
         "for number in range(25):\n"
         "    try:\n"
         "        claim_directory({root!r}, 'mnist', 'run-' + str(number))\n"

@@ -8,8 +8,8 @@ import pytest
 from judging_support import arm, question, run, study, trials
 
 from normlab.errors import NotComparable, SpecError
-from normlab.study.arms import Arm
-from normlab.study.comparison import compare
+from normlab.study.analysis.comparison import compare
+from normlab.study.design.arms import Arm
 
 
 def test_rows_are_sorted_by_accuracy_and_judged_against_the_baseline():

@@ -17,13 +17,13 @@ from cli_tools import environment
 from study_support import SPEC, STUDY, TUNED, Recorder, design, written
 
 from normlab import experiment
-from normlab.history import History
-from normlab.locking import locked
-from normlab.study import pool
-from normlab.study.execution import Execution
-from normlab.study.finding import directory_of
-from normlab.study.pool import Pool, Task, thread_budget
-from normlab.study.process import WorkerProcess
+from normlab.runs.history import History
+from normlab.runs.lock import locked
+from normlab.study.execution import pool
+from normlab.study.execution.execution import Execution
+from normlab.study.execution.finding import directory_of
+from normlab.study.execution.pool import Pool, Task, thread_budget
+from normlab.study.execution.process import WorkerProcess
 
 #: Long enough to be caught in the middle, on a machine that does other things as well.
 LONG = SPEC.replace("steps: 30", "steps: 600").replace("every: 10", "every: 100")
@@ -282,7 +282,7 @@ def test_memory_of_a_worker_stays_constant_over_many_runs(tmp_path):
 
 def test_processes_times_threads_is_the_number_of_processors(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("normlab.study.pool.processors", lambda: 8)
+    monkeypatch.setattr("normlab.study.execution.pool.processors", lambda: 8)
     assert thread_budget(None) == (8, 1)
     assert thread_budget(2) == (2, 4)
     assert thread_budget(3) == (3, 2)

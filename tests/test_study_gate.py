@@ -9,7 +9,7 @@ from study_support import SPEC, history
 
 from normlab.errors import NotComparable, StorageError
 from normlab.spec import parse_spec
-from normlab.study.gate import differences, gate
+from normlab.study.analysis.gate import differences, gate
 
 ENVIRONMENT = {
     "threads": 1,

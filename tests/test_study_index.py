@@ -13,10 +13,10 @@ import pytest
 from cli_tools import environment
 from study_support import history
 
-from normlab.history import HISTORY, RESULT, HistoryWriter, Record
-from normlab.study import index
-from normlab.study.index import INDEX, listed, rebuild
-from normlab.study.scan import directories, read_row
+from normlab.runs import index
+from normlab.runs.history import HISTORY, RESULT, HistoryWriter, Record
+from normlab.runs.index import INDEX, listed, rebuild
+from normlab.runs.scan import directories, read_row
 
 
 def stored(root, label="none", seed=0, accuracy=0.9, *, name="small", finished=True, **keywords):
@@ -147,7 +147,7 @@ def test_the_index_can_be_rebuilt(root):
 
 def test_processes_that_list_and_store_at_once_lose_nothing(root):
     code = (
-        "import sys; from pathlib import Path; from normlab.study.index import listed\n"
+        "import sys; from pathlib import Path; from normlab.runs.index import listed\n"
         "from test_study_index import stored\n"
         "root, number = Path(sys.argv[1]), int(sys.argv[2])\n"
         "for seed in range(10):\n"

@@ -13,9 +13,9 @@ from test_spec_json_schema import accepts
 
 from normlab.errors import SpecError
 from normlab.study import stored
-from normlab.study.json_schema import json_schema
-from normlab.study.schema import StudyFile
-from normlab.study.study_file import load_study
+from normlab.study.design.json_schema import json_schema
+from normlab.study.design.study_file import load_study
+from normlab.study.design.study_schema import StudyFile
 
 ROOT = Path(__file__).parents[1]
 GOOD = {"spec": "small.yaml", "scientific": {"norm": ["none", "batch"]}}

@@ -6,8 +6,8 @@ from judging_support import run
 from scipy.integrate import trapezoid
 
 from normlab.errors import SpecError
-from normlab.history import Header, History, Record
-from normlab.study.measures import measure, reached
+from normlab.runs.history import Header, History, Record
+from normlab.study.analysis.measures import measure, reached
 
 
 def history(accuracies, steps=None, splits=("test",)):

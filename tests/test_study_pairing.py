@@ -6,8 +6,8 @@ from study_support import SPEC, history
 
 from normlab import experiment
 from normlab.spec import parse_spec
-from normlab.study.arms import Arm
-from normlab.study.pairing import differences, pairing
+from normlab.study.analysis.pairing import differences, pairing
+from normlab.study.design.arms import Arm
 
 
 def arm(label, *runs):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from normlab.study.statistics import (
+from normlab.study.analysis.statistics import (
     detectable_difference,
     estimate,
     fisher_p,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from study_support import history
 
-from normlab.study.tuning import best, told, trial
+from normlab.study.design.tuning import best, told, trial
 
 GRID = {"optimizer.learning_rate": (0.01, 0.1, 1.0)}
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from normlab.study.verdicts import Evidence, judge
+from normlab.study.analysis.verdicts import Evidence, judge
 
 BASE = {0: 0.950, 1: 0.953, 2: 0.951, 3: 0.949, 4: 0.952}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from normlab.compat import mxnet
+from normlab.backend.devices import contexts
+from normlab.backend.mxnet import mxnet
 from normlab.errors import DeviceError
 from normlab.training.batches import Batches
-from normlab.training.devices import contexts
 from normlab.training.losses import sigmoid_cross_entropy, softmax_cross_entropy
 from normlab.training.randomness import generator, key, keyed
 

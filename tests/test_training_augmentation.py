@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from normlab.api import run
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
-from normlab.compat import mxnet
 from normlab.datasets.base import Dataset, Split
 from normlab.errors import SpecError
-from normlab.parts import resolve
+from normlab.experiment.assembly import assemble
+from normlab.experiment.parts import resolve
 from normlab.spec import parse_spec
-from normlab.training.assembly import assemble
 from normlab.training.augmentation import AUGMENTATIONS, crop, flip, standardize
 from normlab.training.augmenter import Augmenter
-from normlab.training.graph import Graph
 from normlab.training.randomness import generator
 
 mx = mxnet()

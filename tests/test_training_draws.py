@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
-from normlab.compat import mxnet
-from normlab.parts import resolve
+from normlab.experiment.assembly import assemble
+from normlab.experiment.parts import resolve
 from normlab.spec import parse_spec
-from normlab.training.assembly import assemble
 
 mx = mxnet()
 
@@ -18,12 +18,12 @@ PLUGIN = '''
 
 from normlab.catalog.entries import Model
 from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm, NormLayer
+from normlab.norms.contract import Norm, NormLayer
 
 
 def dropping(sites, shape, classes, *, rate: float = 0.5):
     """Dense layers with dropout between them."""
-    from normlab.compat import mxnet
+    from normlab.backend.mxnet import mxnet
     from normlab.models.dropout import Dropout
     from normlab.models.tree import sequence
 

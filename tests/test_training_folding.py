@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from normlab.api import run
-from normlab.compat import mxnet
-from normlab.kernels import table_standardize
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes.folding import folded
+from normlab.ops.channelwise import table_standardize
 from normlab.spec import parse_spec
-from normlab.training.folding import folded
 
 mx = mxnet()
 sym = mx.sym

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from normlab.compat import mxnet
-from normlab.training.fusing import fused
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes.folding import fused
 
 mx = mxnet()
 sym = mx.sym
@@ -65,8 +65,8 @@ if sys.argv[1:]:
     import numpy as np
     np.bool, np.int, np.float, np.complex, np.object, np.str = bool, int, float, complex, object, str
     import mxnet
-from normlab.compat import mxnet
-from normlab.training.fusing import fused
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes.folding import fused
 sym = mxnet().sym
 def of(x, name):
     return sym.Convolution(x, sym.var(name), no_bias=True, num_filter=8, kernel=(3, 3), pad=(1, 1))

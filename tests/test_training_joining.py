@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check
-from normlab.compat import mxnet
-from normlab.training.joining import joined
-from normlab.training.optimizers import OPTIMIZERS
+from normlab.optimizers.flatten import joined
+from normlab.optimizers.registry import OPTIMIZERS
 
 mx = mxnet()
 CPU = [mx.cpu(0)]

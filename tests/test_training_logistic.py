@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from normlab.compat import mxnet
-from normlab.kernels import table_standardize
-from normlab.training import logistic
-from normlab.training.logistic import by_logistic
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes import tanh as logistic
+from normlab.backend.passes.tanh import by_logistic
+from normlab.ops.channelwise import table_standardize
 
 mx = mxnet()
 sym = mx.sym

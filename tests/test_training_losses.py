@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import describe
-from normlab.compat import mxnet
-from normlab.training.graph import Graph
 from normlab.training.losses import LOSSES
 
 mx = mxnet()

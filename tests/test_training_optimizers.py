@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from normlab.api import run
+from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check, describe
-from normlab.compat import mxnet
 from normlab.errors import SpecError
+from normlab.optimizers.registry import OPTIMIZERS
+from normlab.runs import checkpoint
 from normlab.spec import parse_spec
-from normlab.training import checkpoint
-from normlab.training.optimizers import OPTIMIZERS
 
 mx = mxnet()
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from normlab.compat import mxnet
-from normlab.training.products import LEAST, by_products
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes.matmul import LEAST, by_products
 
 mx = mxnet()
 X = mx.sym.var("x")

@@ -7,11 +7,11 @@ import math
 import pytest
 
 from normlab.api import run
+from normlab.backend.mxnet import gluoncv, mxnet
 from normlab.catalog.signature import check, describe
-from normlab.compat import gluoncv, mxnet
 from normlab.errors import SpecError
+from normlab.runs import checkpoint
 from normlab.spec import parse_spec
-from normlab.training import checkpoint
 from normlab.training.schedules import SCHEDULES
 
 STEPS = 100

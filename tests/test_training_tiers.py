@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from normlab.api import run
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes.tiling import Names, TierNames, places, tiered, tiers
 from normlab.datasets import mnist
-from normlab.kernels import ones_for_rows, table_standardize
+from normlab.ops.channelwise import ones_for_rows, table_standardize
 from normlab.spec import parse_spec
 from normlab.training import examples
-from normlab.training.tiering import Names, TierNames, tiered
-from normlab.training.tiers import places, tiers
 
 mx = mxnet()
 sym = mx.sym

@@ -8,16 +8,16 @@ import sys
 
 import pytest
 
-from normlab.compat import mxnet
-from normlab.training import worker_threads
+from normlab.backend import threads as worker_threads
+from normlab.backend.mxnet import mxnet
 
 mx = mxnet()
 
 MEASURE = """
 import ctypes
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 mx = mxnet()
-from normlab.training import worker_threads
+from normlab.backend import threads as worker_threads
 count = ctypes.CDLL("libgomp.so.1").omp_get_max_threads
 seen = []
 look = worker_threads._FUNCTION(lambda *_: seen.append(count()))

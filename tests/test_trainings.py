@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from models_support import plugin
 
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
 from normlab.catalog.signature import describe
-from normlab.compat import mxnet
-from normlab.parts import resolve
+from normlab.experiment.assembly import assemble
+from normlab.experiment.parts import resolve
 from normlab.spec import parse_spec
-from normlab.training.assembly import assemble
-from normlab.training.graph import Graph
 
 if TYPE_CHECKING:
     from normlab.training.evaluation import Score

@@ -6,7 +6,7 @@ import json
 import time
 from statistics import median
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 SIZE = 3000
 

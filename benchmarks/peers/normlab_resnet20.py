@@ -8,11 +8,11 @@ import sys
 import time
 from statistics import median
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
-from normlab.compat import mxnet
-from normlab.parts import resolve
+from normlab.experiment.assembly import assemble
+from normlab.experiment.parts import resolve
 from normlab.spec import parse_spec
-from normlab.training.assembly import assemble
 from normlab.version import __version__
 
 BATCH = 128

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from normlab.catalog.inspection import without_hooks
 from normlab.catalog.loading import Loader
 from normlab.catalog.record import PluginRecord
-from normlab.names import suggestion
+from normlab.errors import suggestion
 from normlab.version import __version__
 
 if TYPE_CHECKING:

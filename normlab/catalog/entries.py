@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from normlab.norm import Source
+from normlab.norms.contract import Source
 
 
 @dataclass(frozen=True)

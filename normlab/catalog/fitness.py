@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from normlab.catalog import signature
 from normlab.catalog.entries import DataSource, Model
 from normlab.catalog.telling import told
-from normlab.names import NAME
-from normlab.norm import WAYS, Norm, NormLayer, Source
-from normlab.norm_ways import NormGradient, NormInitialize, NormProject, NormResidual, NormWeight
+from normlab.errors import NAME
+from normlab.norms.contract import Norm, Source
+from normlab.norms.ways import WAYS, NormGradient, NormInitialize, NormLayer, NormProject, NormResidual, NormWeight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

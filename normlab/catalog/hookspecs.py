@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from normlab.catalog.entries import DataSource, Model
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 #: The version of the hooks. A plugin module may state the one that it needs as `NORMLAB_HOOKS = 1`.
 HOOKS_VERSION = 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from normlab.catalog import hookspecs
 from normlab.catalog.hookspecs import HOOKS_VERSION
-from normlab.names import nearest, suggestion
+from normlab.errors import nearest, suggestion
 
 if TYPE_CHECKING:
     from normlab.catalog.record import PluginRecord

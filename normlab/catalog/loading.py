@@ -18,7 +18,7 @@ from normlab.catalog.guard import Guard
 from normlab.catalog.inspection import inspected
 from normlab.catalog.record import PluginRecord
 from normlab.catalog.telling import place, told
-from normlab.norm import Source
+from normlab.norms.contract import Source
 from normlab.version import __version__
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from normlab.catalog.entries import DataSource, Model
     from normlab.catalog.record import PluginRecord
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 
 class _Hooks:

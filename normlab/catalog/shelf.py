@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from normlab.catalog.entries import DataSource, Model
-from normlab.errors import NormlabError, PluginBroken, PluginDuplicate, SpecError
-from normlab.names import nearest, suggestion
-from normlab.norm import Norm
+from normlab.errors import NormlabError, PluginBroken, PluginDuplicate, SpecError, nearest, suggestion
+from normlab.norms.contract import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

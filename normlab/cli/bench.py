@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.views import output
 from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def bench(
     if not methods and not every:
         raise click.UsageError("name methods, or give --all")
     found = _catalog(plugins, no_plugins=no_plugins)
-    from normlab.cli import bench_view
     from normlab.cli.bench_methods import chosen
+    from normlab.cli.views import bench_view
 
     asked = chosen(found, methods, settings, every=every)
     tables = bench_view.measure(asked, shapes, rounds)

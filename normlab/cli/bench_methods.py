@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from normlab.catalog.signature import check, names, schema
-from normlab.conformance.cost_subjects import Asked
-from normlab.errors import SpecError
-from normlab.names import suggestion
+from normlab.conformance.subjects.cost_subjects import Asked
+from normlab.errors import SpecError, suggestion
 from normlab.spec.document import Document
 from normlab.spec.dump import in_line
 from normlab.spec.part import OnePart, Part
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from normlab.catalog import Catalog
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 #: What methods are always seen beside.
 ALWAYS = ("none", "batch")

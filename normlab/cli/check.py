@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.views import output
 from normlab.errors import ExitStatus, PluginBroken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from normlab.catalog import Catalog
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 EXAMPLES = (
     ("normlab check my_norm.py", "the methods of a file of your own"),
@@ -59,7 +60,7 @@ def check(
     files = [method for method in methods if method.endswith(".py")]
     found = _catalog((*plugins, *files), no_plugins=no_plugins)
     norms = list(found.norms.entries.values()) if every else _named(found, methods)
-    from normlab.cli.check_view import examine, print_json, print_tables
+    from normlab.cli.views.check_view import examine, print_json, print_tables
 
     outcomes = examine(norms, only, reasons)
     if as_json:

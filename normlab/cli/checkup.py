@@ -83,7 +83,7 @@ def _package(name: str) -> Finding:
 
 
 def _mxnet() -> Iterator[Finding]:
-    from normlab.compat import mxnet
+    from normlab.backend.mxnet import mxnet
 
     try:
         mx = mxnet()
@@ -116,7 +116,7 @@ def _gpus(count: int, *, cuda: bool) -> Finding:
 
 
 def _gluoncv() -> Iterator[Finding]:
-    from normlab.compat import gluoncv
+    from normlab.backend.mxnet import gluoncv
 
     if "mxnet" not in sys.modules:
         # it needs MXNet, of which all is told already
@@ -130,7 +130,7 @@ def _gluoncv() -> Iterator[Finding]:
 
 
 def _threads() -> Iterator[Finding]:
-    from normlab.compat import SETTINGS, processors, threads
+    from normlab.backend.mxnet import SETTINGS, processors, threads
 
     quota = processor_quota()
     here = processors()

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.around import interruptible, plugins_allowed
 from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.views import output
 from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from normlab.study.conduct import Conducted
-    from normlab.study.design import Design
+    from normlab.study.design.design import Design
 
 EXAMPLES = (
     ("normlab compare configs/mnist_bn.yaml --norms none,batch --seeds 10", "two methods, ten seeds each"),
@@ -65,7 +66,7 @@ def compare(context: click.Context, /, study: str, **given: Any) -> int:
     SPEC is a study file, or a spec file with --norms. All arms share the spec and its seeds; what --sweep names is
     tuned for each arm on the validation split, by the same trials. The same command again goes on where it stopped.
     """
-    from normlab.study.study_file import load_study
+    from normlab.study.design.study_file import load_study
 
     design = load_study(study, _options(given), given["settings"], given["device"], given["plugins"])
     with interruptible(context.obj), plugins_allowed(allowed=not given["no_plugins"]):
@@ -77,7 +78,7 @@ def compare(context: click.Context, /, study: str, **given: Any) -> int:
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the command line says of the study, as settings of a study file."""
     from normlab.spec import Place
-    from normlab.study import options as study_options
+    from normlab.study.design import options as study_options
 
     found: dict[str, Any] = {}
     if given["norms"] is not None:
@@ -100,22 +101,23 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(design: Design, given: Mapping[str, Any]) -> int:
-    from normlab.study import conduct, planning
-    from normlab.study.pool import thread_budget
+    from normlab.study import conduct
+    from normlab.study.execution import planning
+    from normlab.study.execution.pool import thread_budget
 
     conduct.check(design)
     plan = planning.plan(design, given["out"], *thread_budget(given["jobs"]))
     if given["as_json"]:
         output.print_json(plan.as_dict())
     else:
-        from normlab.cli.plan_view import lines
+        from normlab.cli.views.plan_view import lines
 
         click.echo("\n".join(lines(plan, design)))
     return ExitStatus.DONE
 
 
 def _conducted(design: Design, given: Mapping[str, Any]) -> Conducted:
-    from normlab.cli.compare_view import choose
+    from normlab.cli.views.compare_view import choose
     from normlab.study.conduct import conduct
 
     with choose(design.question.split, quiet=given["quiet"], as_json=given["as_json"]) as view:
@@ -128,7 +130,7 @@ def _report(found: Conducted, given: Mapping[str, Any]) -> int:
         failures = {"failures": found.failures, "directory": str(found.study.folder), "paths": paths}
         output.print_json({**found.comparison.as_dict(), **failures})
     elif not given["quiet"]:
-        from normlab.cli.comparison_view import show
+        from normlab.cli.views.comparison_view import show
 
         show(found.comparison)
         files = [(what, str(path)) for what, path in found.files.items() if what in {"report", "histories"}]

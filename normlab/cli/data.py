@@ -38,7 +38,7 @@ class _DatasetName(_ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shipped:
         from normlab.datasets.plugin import SHIPPED, Shipped
-        from normlab.names import suggestion
+        from normlab.errors import suggestion
 
         if isinstance(value, Shipped):
             return value

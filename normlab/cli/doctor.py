@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.views import output
 from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from normlab.cli import output
+from normlab.cli.views import output
 from normlab.errors import ExitStatus, NormlabError
 
 if TYPE_CHECKING:

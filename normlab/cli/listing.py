@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from normlab.cli import output
+from normlab.cli.views import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

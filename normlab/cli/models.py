@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
 from normlab.cli.listing import known
+from normlab.cli.views import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

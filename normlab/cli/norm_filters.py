@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar
 
 import click
 
-from normlab.names import suggestion
+from normlab.errors import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from normlab.cli import norm_filters, options, output
+from normlab.cli import norm_filters, options
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
 from normlab.cli.listing import known
+from normlab.cli.views import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 EXAMPLES = (
     ("normlab norms", "all methods, built in and from plugins"),
@@ -81,8 +82,8 @@ def show(
     as_json: bool,
 ) -> None:
     """Show formula, paper, parameters and origin of the method NAME."""
-    from normlab.cli import card
     from normlab.cli.starter import starter
+    from normlab.cli.views import card
 
     # the same options may stand before `show`
     before = context.parent.params if context.parent else {}
@@ -99,7 +100,7 @@ def show(
 
 
 def _print_list(found: Sequence[Norm]) -> None:
-    from normlab.cli.card import origin
+    from normlab.cli.views.card import origin
 
     rows = [("name", "year", "acts by", "what", "from")]
     rows += [(norm.name, str(norm.year or ""), ", ".join(norm.ways), norm.summary, origin(norm)) for norm in found]
@@ -111,7 +112,7 @@ def _print_list(found: Sequence[Norm]) -> None:
 
 
 def _print_list_as_json(found: Sequence[Norm]) -> None:
-    from normlab.cli.card import as_dict
+    from normlab.cli.views.card import as_dict
 
     output.print_json({"norms": [as_dict(norm) for norm in found]})
 

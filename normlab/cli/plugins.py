@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.views import output
 from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:

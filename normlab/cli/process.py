@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from normlab.cli import ending, signals
-from normlab.cli.root import root
+from normlab.cli.app import root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.brisk import brisk, import_matplotlib
 from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.views import output
 from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.study.comparison import Comparison
+    from normlab.study.analysis.comparison import Comparison
 
 EXAMPLES = (
     ("normlab report runs/mnist_bn", "compare all runs in this folder"),
@@ -65,7 +66,7 @@ def report(
     if as_json:
         output.print_json({**comparison.as_dict(), "paths": {what: str(path) for what, path in files.items()}})
         return ExitStatus.DONE
-    from normlab.cli.comparison_view import show
+    from normlab.cli.views.comparison_view import show
 
     show(comparison)
     shown = [(what, str(files[what])) for what in ("report", "histories")]
@@ -76,7 +77,7 @@ def report(
 def _compared(paths: Sequence[Path], changes: dict[str, Any], allow: tuple[str, ...]) -> tuple[Comparison, Path]:
     """The comparison, and the folder where it is written by default."""
     from normlab.study import stored
-    from normlab.study.comparison import compare
+    from normlab.study.analysis.comparison import compare
 
     if len(paths) == 1 and (paths[0] / stored.STUDY).exists():
         from dataclasses import replace
@@ -84,9 +85,9 @@ def _compared(paths: Sequence[Path], changes: dict[str, Any], allow: tuple[str, 
         study = stored.load(paths[0])
         question = replace(study.question, **changes)
         return compare(question, study.arms, pairing=study.pairing, warnings=study.warnings), paths[0]
-    from normlab.study.gathering import gathered
+    from normlab.study.analysis.gathering import gathered
 
     question, arms, told = gathered(paths, allowed=allow, **changes)
-    from normlab.study.pairing import pairing
+    from normlab.study.analysis.pairing import pairing
 
     return compare(question, arms, pairing=pairing(arms), warnings=told), Path("report")

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.around import interruptible, plugins_allowed
 from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.views import output
 from normlab.errors import ExitStatus, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.history import History
+    from normlab.runs.history import History
     from normlab.spec import Spec
 
 EXAMPLES = (
@@ -86,14 +87,14 @@ def _with_plugins(spec: Spec, files: Sequence[str]) -> Spec:
 
 def _train(spec: Spec, out: str, *, again: bool, quiet: bool, as_json: bool) -> History:
     from normlab import api
-    from normlab.cli.view import choose
+    from normlab.cli.views.view import choose
 
     with choose(quiet=quiet, as_json=as_json) as view:
         return api.run(spec, out=out, again=again, observer=view)
 
 
 def _report(history: History, *, quiet: bool, as_json: bool) -> int:
-    from normlab.cli import summary
+    from normlab.cli.views import summary
 
     result = history.result
     if result is None:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from normlab.cli import options, output
+from normlab.cli import options
 from normlab.cli.brisk import brisk
 from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
+from normlab.cli.views import output
 from normlab.errors import ExitStatus, SpecError, StorageError
-from normlab.study.scan import STATUSES, is_run
+from normlab.runs.scan import STATUSES, is_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.history import History
-    from normlab.study.scan import Row
+    from normlab.runs.history import History
+    from normlab.runs.scan import Row
 
 EXAMPLES = (
     ("normlab runs", "all runs below runs/"),
@@ -61,7 +62,7 @@ def runs() -> None:
 @brisk()
 def list_(root: str, norm: str | None, name: str | None, status: str | None, as_json: bool) -> None:
     """List the runs below ROOT, by default those below runs/."""
-    from normlab.study.index import listed
+    from normlab.runs.index import listed
 
     if not Path(root).is_dir():
         raise StorageError(f"{root}: no such folder; expected one with runs, as --out of `normlab run` names it")
@@ -82,8 +83,8 @@ def list_(root: str, norm: str | None, name: str | None, status: str | None, as_
 @options.debug
 def show(directory: str, as_json: bool) -> None:
     """Show what the run in DIR came to."""
-    from normlab.cli import summary
-    from normlab.history import History
+    from normlab.cli.views import summary
+    from normlab.runs.history import History
 
     history = History.load(directory)
     if as_json:
@@ -119,8 +120,8 @@ def remove(directories: tuple[str, ...], yes: bool) -> int:
 
 def _remove(path: Path) -> None:
     """Out of sight first, in one step: what is left if this is interrupted is no run any more."""
-    from normlab.locking import locked
-    from normlab.storage import storage_errors, temporary_name
+    from normlab.runs.files import storage_errors, temporary_name
+    from normlab.runs.lock import locked
 
     aside = path.with_name(temporary_name())
     with locked(path), storage_errors(path, "remove"):

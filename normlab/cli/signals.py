@@ -6,8 +6,8 @@ import os
 import signal
 from typing import TYPE_CHECKING, NoReturn
 
-from normlab import stopping
 from normlab.errors import ExitStatus
+from normlab.experiment import stopping
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -24,8 +24,8 @@ class Terminated(KeyboardInterrupt):
 def listen() -> None:
     """From here on, the first SIGINT or SIGTERM stops the command, and any further one ends the process at once.
 
-    What stops in good order is asked to (`normlab.stopping`). Elsewhere the signal becomes an exception: SIGINT
-    `KeyboardInterrupt`, SIGTERM `Terminated`. A signal that the process was started to ignore, as a shell does for
+    What stops in good order is asked to (`normlab.experiment.stopping`). Elsewhere the signal becomes an exception:
+    SIGINT `KeyboardInterrupt`, SIGTERM `Terminated`. A signal that the process was started to ignore, as a shell does for
     what runs in the background, is still ignored.
     """
     for number in _SIGNALS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from normlab.catalog.signature import Parameter
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 _WIDTH = 110
 

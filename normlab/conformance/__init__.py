@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from normlab.lazy_names import on_first_use
+from normlab.importing import on_first_use
 
 if TYPE_CHECKING:
     from normlab.conformance.check import Check, CheckFailed, Outcome
     from normlab.conformance.pytest_support import parametrize_with_checks
     from normlab.conformance.registry import CHECKS
-    from normlab.conformance.runner import check_norm
+    from normlab.conformance.suite import check_norm
 
 __all__ = ["CHECKS", "Check", "CheckFailed", "Outcome", "check_norm", "parametrize_with_checks"]
 
@@ -29,7 +29,7 @@ _HOMES = {
     "Check": "normlab.conformance.check",
     "CheckFailed": "normlab.conformance.check",
     "Outcome": "normlab.conformance.check",
-    "check_norm": "normlab.conformance.runner",
+    "check_norm": "normlab.conformance.suite",
     "parametrize_with_checks": "normlab.conformance.pytest_support",
 }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from normlab.conformance.places import WHOLE, made
+from normlab.conformance.subjects.places import WHOLE, made
 
 if TYPE_CHECKING:
-    from normlab.conformance.places import Place
-    from normlab.norm import Norm
+    from normlab.conformance.subjects.places import Place
+    from normlab.norms.contract import Norm
 
 #: What can come of a check.
 PASSED, FAILED, EXPECTED, UNEXPECTED = "passed", "failed", "expected failure", "unexpected pass"
@@ -56,8 +56,8 @@ class Check:
         name: Its name, in lists, options and test ids.
         meaning: What it asks, in a sentence.
         run: Called with what stands at the place: the `Norm` itself for the method as a whole, a
-            `normlab.conformance.specimen.Specimen` for the ways inside a network, a
-            `normlab.conformance.stepper.Stepper` for those around a step; raises if the method fails.
+            `normlab.conformance.subjects.specimen.Specimen` for the ways inside a network, a
+            `normlab.conformance.subjects.stepper.Stepper` for those around a step; raises if the method fails.
         ways: The ways that it concerns, or `method` for the method as a whole.
         when: Says of the method made for the place (of the `Norm`, for the whole) whether it concerns it.
     """

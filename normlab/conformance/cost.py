@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from pydantic import ValidationError
 
-from normlab.compat import mxnet
-from normlab.conformance.cost_subjects import OPERATOR, Arrays, NotMeasured, Subject, operator, subject
+from normlab.backend.mxnet import mxnet
 from normlab.conformance.memory import bytes_in_use
+from normlab.conformance.subjects.cost_subjects import OPERATOR, Arrays, NotMeasured, Subject, operator, subject
 from normlab.conformance.telling import told
 from normlab.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.conformance.cost_subjects import Asked
+    from normlab.conformance.subjects.cost_subjects import Asked
 
 mx = mxnet()
 

@@ -15,7 +15,7 @@ MILLISECONDS = 50
 #: A plugin may use these; they are imported before the clock starts.
 _PROGRAM = """
 import importlib, importlib.util, json, sys, time
-import numpy, normlab.norm, normlab.catalog.hookspecs, normlab.catalog.signature, normlab.kernels
+import numpy, normlab.norm, normlab.catalog.hookspecs, normlab.catalog.signature, normlab.ops.channelwise
 from pydantic import BaseModel, Field, PositiveFloat
 name, file = sys.argv[1:]
 before = time.process_time()

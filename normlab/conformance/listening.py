@@ -7,7 +7,7 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 if TYPE_CHECKING:
     from typing import Callable

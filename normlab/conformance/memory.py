@@ -7,7 +7,7 @@ import time
 from functools import cache
 from typing import Any
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 _FIELDS = (
     *("arena", "ordblks", "smblks", "hblks", "hblkhd"),

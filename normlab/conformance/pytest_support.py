@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from normlab.conformance.registry import expectations
-from normlab.conformance.runner import Laboratory, concerning
+from normlab.conformance.suite import Laboratory, concerning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from normlab.conformance.check import Check
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 #: Tests of one method follow each other and share what stands at its places.
 _laboratory = lru_cache(maxsize=1)(Laboratory)

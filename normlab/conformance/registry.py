@@ -4,40 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normlab.conformance import (
-    checks_batch,
-    checks_declaration,
-    checks_gradients,
-    checks_isolation,
-    checks_learning,
-    checks_reference,
-    checks_state,
-    checks_steps,
-    checks_traits,
-    checks_values,
-)
 from normlab.conformance.check import Check
-from normlab.errors import SpecError
-from normlab.names import suggestion
+from normlab.conformance.checks import (
+    batch,
+    declaration,
+    gradients,
+    isolation,
+    learning,
+    reference,
+    state,
+    steps,
+    traits,
+    values,
+)
+from normlab.errors import SpecError, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 #: Those that tell what is wrong in the simplest terms come first.
 _MODULES: tuple[ModuleType, ...] = (
-    checks_declaration,
-    checks_traits,
-    checks_values,
-    checks_isolation,
-    checks_batch,
-    checks_state,
-    checks_gradients,
-    checks_reference,
-    checks_steps,
-    checks_learning,
+    declaration,
+    traits,
+    values,
+    isolation,
+    batch,
+    state,
+    gradients,
+    reference,
+    steps,
+    learning,
 )
 
 CHECKS: dict[str, Check] = {

@@ -11,15 +11,14 @@ from string import Template
 from typing import TYPE_CHECKING
 
 import normlab
-from normlab.errors import SpecError
-from normlab.names import NAME
-from normlab.storage import storage_errors
+from normlab.errors import NAME, SpecError
+from normlab.runs.files import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from normlab.catalog.shelf import Shelf
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

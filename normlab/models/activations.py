@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from normlab.compat import mxnet
-from normlab.errors import SpecError
-from normlab.names import suggestion
+from normlab.backend.mxnet import mxnet
+from normlab.errors import SpecError, suggestion
 
 nn = mxnet().gluon.nn
 

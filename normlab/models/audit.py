@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
+from normlab.backend.tracing import Trace, frozen_state, tracing
 from normlab.models.tree import walk
 from normlab.models.weights import WEIGHTED, WeightedLayer
-from normlab.norm_state import Trace, frozen_state, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

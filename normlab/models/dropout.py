@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from normlab import norm_state
-from normlab.compat import mxnet
+from normlab.backend import tracing as norm_state
+from normlab.backend.mxnet import mxnet
 from normlab.models.tree import walk
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Dropout(HybridBlock):
     """Set each value to 0 with probability `rate` and divide the others by `1 - rate`; in prediction pass all on.
 
     Srivastava et al. (JMLR 2014). Any shape in, the same shape out. Gluon's own block asks MXNet for the mode, which
-    is the training mode in both graphs of a network (see `normlab.norm_state`).
+    is the training mode in both graphs of a network (see `normlab.backend.tracing`).
 
     Args:
         rate: Probability with which a value is dropped, `0 <= rate < 1`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
 from normlab.models.images import image_shape
 from normlab.models.layers import hidden_layer

@@ -8,7 +8,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from normlab.catalog.entries import Model
 from normlab.catalog.hookspecs import hookimpl
-from normlab.models.initializers import InitializerPart, named
+from normlab.models.weight_initializers import InitializerPart, named
 from normlab.spec import Part
 
 if TYPE_CHECKING:

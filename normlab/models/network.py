@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
+from normlab.backend.mxnet import mxnet
+from normlab.backend.tracing import frozen_state
 from normlab.catalog.signature import accepted
-from normlab.compat import mxnet
 from normlab.errors import SpecError
 from normlab.models.dropout import noting_dropout
 from normlab.models.sites import ChosenNorm, Sites
 from normlab.models.tree import own_parameters, walk
 from normlab.models.weights import normalize_weights
-from normlab.norm_block import Host
-from normlab.norm_state import frozen_state
+from normlab.norms.blocks import Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from normlab.compat import mxnet
-from normlab.norm_state import constant
+from normlab.backend.mxnet import mxnet
+from normlab.backend.tracing import constant
 
 HybridBlock: Any = mxnet().gluon.HybridBlock
 

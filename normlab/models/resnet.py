@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from normlab.catalog.entries import Model
 from normlab.catalog.hookspecs import hookimpl
-from normlab.models.initializers import InitializerPart, named
+from normlab.models.weight_initializers import InitializerPart, named
 from normlab.spec import Part
 
 if TYPE_CHECKING:

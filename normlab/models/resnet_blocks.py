@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.models.activations import make_activation
 from normlab.models.images import image_shape
 from normlab.models.layers import convolution

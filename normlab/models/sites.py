@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import accepted
-from normlab.compat import mxnet
 from normlab.errors import SpecError
 from normlab.models.activations import make_activation
 from normlab.models.tree import sequence
-from normlab.norm_block import NormBlock, ResidualBlock
+from normlab.norms.blocks import NormBlock, ResidualBlock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.norm import Norm, NormLayer
+    from normlab.norms.contract import Norm
+    from normlab.norms.ways import NormLayer
 
 mx = mxnet()
 

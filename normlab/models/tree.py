@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 from normlab.models.images import image_shape
 from normlab.models.layers import convolution
 from normlab.models.pooling import GlobalAverage

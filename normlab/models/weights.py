@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import accepted
-from normlab.compat import mxnet
 from normlab.models.tree import children, named_blocks, own_parameters, substitute
-from normlab.norm_block import WeightBlock
+from normlab.norms.blocks import WeightBlock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

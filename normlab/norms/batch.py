@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import batch_standardize, moved, standardize_with, table_standardize, unbiased
-from normlab.norm import Norm, NormLayer
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer
+from normlab.ops.channelwise import batch_standardize, moved, standardize_with, table_standardize, unbiased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm, NormLayer
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

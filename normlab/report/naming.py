@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.history import History
+    from normlab.runs.history import History
 
 
 def title(histories: Sequence[History]) -> tuple[str, str]:

@@ -11,20 +11,20 @@ import jinja2
 from markupsafe import Markup
 
 from normlab.report import wording
-from normlab.report.arm_looks import looks
+from normlab.report.figures.arm_looks import looks
+from normlab.report.figures.strip import strip_scale, strips
 from normlab.report.naming import printable
 from normlab.report.reproduction import reproduction
-from normlab.report.strip import strip_scale, strips
 from normlab.report.style import COLOURS
-from normlab.storage import read_bytes
+from normlab.runs.files import read_bytes
 from normlab.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.report.drawing import Drawing
-    from normlab.study.comparison import Comparison
-    from normlab.study.rows import Row
+    from normlab.report.figures.drawing import Drawing
+    from normlab.study.analysis.comparison import Comparison
+    from normlab.study.analysis.rows import Row
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "○", "baseline": "●"}

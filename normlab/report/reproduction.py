@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normlab.storage import read_bytes, read_json
+from normlab.runs.files import read_bytes, read_json
 
 if TYPE_CHECKING:
-    from normlab.history import History
-    from normlab.study.comparison import Comparison
-    from normlab.study.rows import Row
+    from normlab.runs.history import History
+    from normlab.study.analysis.comparison import Comparison
+    from normlab.study.analysis.rows import Row
 
 _DIGITS = 12
 #: What is told of the environment of the runs, in this order.

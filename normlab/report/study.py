@@ -8,22 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from normlab.report.arm_curves import curves_figure
-from normlab.report.cost import cost_figure
-from normlab.report.differences import differences_figure
-from normlab.report.drawing import Drawing, draw
+from normlab.report.figures.arm_curves import curves_figure
+from normlab.report.figures.cost import cost_figure
+from normlab.report.figures.differences import differences_figure
+from normlab.report.figures.drawing import Drawing, draw
+from normlab.report.figures.sensitivity import sensitivity_figure, swept
+from normlab.report.figures.two_processes import do_all
 from normlab.report.page import page
-from normlab.report.sensitivity import sensitivity_figure, swept
 from normlab.report.style import figure_style
-from normlab.report.two_processes import do_all
-from normlab.storage import read_bytes, storage_errors, write_atomically
+from normlab.runs.files import read_bytes, storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from matplotlib.figure import Figure
 
-    from normlab.study.comparison import Comparison
+    from normlab.study.analysis.comparison import Comparison
 
 REPORT, HISTORIES, FIGURES, STUDY = "report.html", "histories.csv", "figures", "study.yaml"
 #: Keys that are drawn, of those that were tuned.

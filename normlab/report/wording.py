@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from normlab.study.measures import Reached
-    from normlab.study.statistics import Estimate
+    from normlab.study.analysis.measures import Reached
+    from normlab.study.analysis.statistics import Estimate
 
 MISSING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from normlab.lazy_names import on_first_use
+from normlab.importing import on_first_use
 
 if TYPE_CHECKING:
     from normlab.spec.document import Document

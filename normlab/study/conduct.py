@@ -6,21 +6,21 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from normlab.errors import ExitStatus, NormlabError, SpecError
-from normlab.parts import resolve
+from normlab.experiment.parts import resolve
 from normlab.spec.words import listed
 from normlab.study import stored
-from normlab.study.execution import Execution, Outcome, Watcher
-from normlab.study.finding import known
-from normlab.study.gate import gate
-from normlab.study.pairing import pairing
-from normlab.study.pool import thread_budget
+from normlab.study.analysis.gate import gate
+from normlab.study.analysis.pairing import pairing
+from normlab.study.execution.execution import Execution, Outcome, Watcher
+from normlab.study.execution.finding import known
+from normlab.study.execution.pool import thread_budget
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from normlab.study.arms import Arm
-    from normlab.study.comparison import Comparison
-    from normlab.study.design import Design
+    from normlab.study.analysis.comparison import Comparison
+    from normlab.study.design.arms import Arm
+    from normlab.study.design.design import Design
 
 
 class Conducted(NamedTuple):
@@ -94,7 +94,7 @@ def compared(study: stored.Study) -> Comparison:
     Raises:
         SpecError: No run ended, or none of the baseline.
     """
-    from normlab.study.comparison import compare  # noqa: PLC0415 - scipy, which running a study does not need
+    from normlab.study.analysis.comparison import compare  # noqa: PLC0415 - scipy, which running a study does not need
 
     arms = [arm for arm in study.arms if arm.runs]
     if study.question.baseline not in {arm.label for arm in arms}:

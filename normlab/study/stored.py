@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from normlab.errors import StorageError
-from normlab.history import History
-from normlab.storage import read_json, safe_name, storage_errors, write_atomically, write_json
-from normlab.study.arms import Arm, Question, Trial
+from normlab.runs.files import read_json, safe_name, storage_errors, write_atomically, write_json
+from normlab.runs.history import History
+from normlab.study.design.arms import Arm, Question, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from normlab.study.design import Design
+    from normlab.study.design.design import Design
 
 STUDY = "study.json"
 FILE = "study.yaml"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from normlab.compat import mxnet
+from normlab.backend.devices import put
+from normlab.backend.mxnet import mxnet
 from normlab.datasets.base import OF_BYTE
-from normlab.training.devices import put
 from normlab.training.moves import OUTSIDE, Crop, Flip
 from normlab.training.randomness import generator
 from normlab.training.standardization import Standardize

@@ -6,9 +6,9 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from normlab.compat import mxnet
-from normlab.training.graph import Graph
-from normlab.training.prediction import faster
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes.pipeline import faster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

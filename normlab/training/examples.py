@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 import numpy as np
 
-from normlab.compat import mxnet
+from normlab.backend.devices import put
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes import tiling as tiers
 from normlab.datasets.base import Split
 from normlab.models.tree import walk
 from normlab.models.weights import WEIGHTED, WeightedLayer
-from normlab.training import tiers
-from normlab.training.devices import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ class Examples(NamedTuple):
     Attributes:
         inputs: `(N, ...)`, as `Augmenter.stored` gives them, or as the network takes them.
         labels: `(N,)`.
-        tiers: The same inputs in tiers (see `normlab.training.tiers`): the values, then the columns, then the rows of
-            each, and the places of all examples; empty without.
+        tiers: The same inputs in tiers (see `normlab.backend.passes.tiling`): the values, then the columns, then the rows
+            of each, and the places of all examples; empty without.
     """
 
     inputs: Any

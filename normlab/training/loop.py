@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable
 
-from normlab.compat import mxnet
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
+from normlab.backend.threads import limited
 from normlab.models.network import not_finite
-from normlab.training import optimizer_state
-from normlab.training.graph import Graph
-from normlab.training.joining import joined
+from normlab.optimizers import state as optimizer_state
+from normlab.optimizers.flatten import joined
 from normlab.training.randomness import STEP, digest_of_draws, seed_mxnet
-from normlab.training.worker_threads import limited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from normlab.models.network import Network
+    from normlab.optimizers.base import Optimizer
     from normlab.training.augmenter import Augmenter
     from normlab.training.batches import Batches
     from normlab.training.losses import Loss
-    from normlab.training.optimizer import Optimizer
 
 mx = mxnet()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -21,14 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Callable
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from normlab.batch_layer import BatchLayer
-from normlab.catalog.hookspecs import hookimpl
-from normlab.example_kernels import examples
-from normlab.kernels import values_per_channel
-from normlab.moment_kernels import position_moments
-from normlab.norm import Norm
-from normlab.norm_state import constant
-from normlab.row_kernels import example_scale_shift, position_mean
+from normlab import BatchLayer, Norm, hookimpl
+from normlab.ops import constant, example_scale_shift, examples, position_mean, position_moments, values_per_channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,11 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from normlab.batch_layer import BatchLayer
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.norm import Norm
-from normlab.row_kernels import group_standardize
+from normlab import BatchLayer, Norm, SpecError, hookimpl
+from normlab.ops import group_standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

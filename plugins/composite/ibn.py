@@ -18,12 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from normlab.batch_layer import BatchLayer
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.kernels import shaped_back
-from normlab.norm import Norm
-from normlab.row_kernels import group_standardize
+from normlab import BatchLayer, Norm, SpecError, hookimpl
+from normlab.ops import group_standardize, shaped_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,11 +19,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.example_kernels import example_moments, examples, standardize_examples
-from normlab.kernels import moved, values_per_channel
-from normlab.moment_kernels import Moments, batch_moments, for_examples, group_moments
-from normlab.norm import Norm, NormLayer
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
+    Moments,
+    batch_moments,
+    example_moments,
+    examples,
+    for_examples,
+    group_moments,
+    moved,
+    standardize_examples,
+    values_per_channel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

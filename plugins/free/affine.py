@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift
-from normlab.norm import Norm, NormLayer
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm
-from normlab.norm_ways import NormGradient
+from normlab import Norm, NormGradient, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

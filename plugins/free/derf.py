@@ -26,10 +26,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import constant, scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,12 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from normlab.batch_layer import BatchLayer
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.kernels import scale_shift, shaped_back
-from normlab.norm import Norm
-from normlab.norm_state import constant
+from normlab import BatchLayer, Norm, SpecError, hookimpl
+from normlab.ops import constant, scale_shift, shaped_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

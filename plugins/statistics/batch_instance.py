@@ -18,12 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from normlab.batch_layer import BatchLayer
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift
-from normlab.norm import Norm
-from normlab.norm_ways import NormProject
-from normlab.row_kernels import group_standardize
+from normlab import BatchLayer, Norm, NormProject, hookimpl
+from normlab.ops import group_standardize, scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,11 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.kernels import batch_standardize, center_scale_shift, moved, scale_shift, standardize_with, unbiased
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
+from normlab import Norm, NormLayer, SpecError, hookimpl
+from normlab.ops import batch_standardize, center_scale_shift, constant, moved, scale_shift, standardize_with, unbiased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,13 +30,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.example_kernels import example_moments
-from normlab.kernels import moved, scale_shift, standardize_with, unbiased
-from normlab.moment_kernels import Moments, batch_moments
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.row_kernels import unit_sum
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
+    Moments,
+    batch_moments,
+    constant,
+    example_moments,
+    moved,
+    scale_shift,
+    standardize_with,
+    unbiased,
+    unit_sum,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import moved, scale_shift, unbiased
-from normlab.moment_kernels import Moments, batch_moments, for_examples, position_moments
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.row_kernels import example_scale_shift
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
+    Moments,
+    batch_moments,
+    constant,
+    example_scale_shift,
+    for_examples,
+    moved,
+    position_moments,
+    scale_shift,
+    unbiased,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

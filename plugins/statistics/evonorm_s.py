@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import PositiveFloat, PositiveInt
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.kernels import scale_shift
-from normlab.moment_kernels import for_examples, group_mean, group_moments, position_moments
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.row_kernels import example_scale_shift
+from normlab import Norm, NormLayer, SpecError, hookimpl
+from normlab.ops import (
+    constant,
+    example_scale_shift,
+    for_examples,
+    group_mean,
+    group_moments,
+    position_moments,
+    scale_shift,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,22 +20,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.chunk_kernels import (
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
+    batch_size,
     chunk_standardize,
     even_chunk_sizes,
+    standardize_with,
     strided,
     strided_back,
     strided_chunk_sizes,
 )
-from normlab.kernels import standardize_with
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import batch_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from normlab.moment_kernels import Moments
+    from normlab.ops import Moments
 
 
 class GhostBatchNorm(NormLayer):

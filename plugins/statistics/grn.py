@@ -14,11 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.row_kernels import example_scale_shift, position_sum
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import constant, example_scale_shift, position_sum, scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from pydantic import PositiveFloat, PositiveInt
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.kernels import scale_shift
-from normlab.norm import Norm, NormLayer
-from normlab.row_kernels import group_standardize
+from normlab import Norm, NormLayer, SpecError, hookimpl
+from normlab.ops import group_standardize, scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

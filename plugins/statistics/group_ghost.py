@@ -24,15 +24,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.chunk_kernels import chunk_sizes, chunk_standardize
-from normlab.errors import SpecError
-from normlab.example_kernels import example_moments, standardize_examples
-from normlab.kernels import moved, scale_shift
-from normlab.moment_kernels import Moments, group_mean
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import batch_size
-from normlab.row_kernels import position_mean
+from normlab import Norm, NormLayer, SpecError, hookimpl
+from normlab.ops import (
+    Moments,
+    batch_size,
+    chunk_sizes,
+    chunk_standardize,
+    example_moments,
+    group_mean,
+    moved,
+    position_mean,
+    scale_shift,
+    standardize_examples,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

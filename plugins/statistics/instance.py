@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm, NormLayer
-from normlab.row_kernels import group_standardize
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import group_standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

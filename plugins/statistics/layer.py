@@ -18,11 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import channel_standardize
-from normlab.kernels import scale_shift
-from normlab.norm import Norm, NormLayer
-from normlab.row_kernels import group_standardize
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import channel_standardize, group_standardize, scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.norm import Norm, NormLayer
+from normlab import Norm, NormLayer, SpecError, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,13 +20,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import moved, scale_shift, values_per_channel
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.norm_ways import NormWeight
-from normlab.own_backward import own_backward
-from normlab.row_kernels import position_sum, unit_scale_shift, unit_sum
+from normlab import Norm, NormLayer, NormWeight, hookimpl
+from normlab.ops import (
+    constant,
+    moved,
+    own_backward,
+    position_sum,
+    scale_shift,
+    unit_scale_shift,
+    unit_sum,
+    values_per_channel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -26,12 +26,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import center_scale_shift, scale_shift
-from normlab.moment_kernels import Moments, group_mean, position_moments
-from normlab.norm import Norm, NormLayer
-from normlab.own_backward import own_backward
-from normlab.row_kernels import example_scale_shift, position_mean
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
+    Moments,
+    center_scale_shift,
+    example_scale_shift,
+    group_mean,
+    own_backward,
+    position_mean,
+    position_moments,
+    scale_shift,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import as_planes, channel_mean, constant, from_planes, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

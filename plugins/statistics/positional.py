@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import channel_standardize
-from normlab.errors import SpecError
-from normlab.kernels import scale_shift
-from normlab.norm import Norm, NormLayer
+from normlab import Norm, NormLayer, SpecError, hookimpl
+from normlab.ops import channel_standardize, scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

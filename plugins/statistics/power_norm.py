@@ -22,13 +22,19 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
-from normlab.kernels import moved, scale_shift, values_per_channel
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.own_backward import own_backward
-from normlab.row_kernels import position_sum
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
+    as_planes,
+    channel_mean,
+    constant,
+    from_planes,
+    moved,
+    own_backward,
+    position_sum,
+    scale_shift,
+    spread,
+    values_per_channel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

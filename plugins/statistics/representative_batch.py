@@ -18,12 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from normlab.batch_layer import BatchLayer
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import scale_shift
-from normlab.norm import Norm
-from normlab.norm_state import constant
-from normlab.row_kernels import example_scale_shift, position_mean
+from normlab import BatchLayer, Norm, hookimpl
+from normlab.ops import constant, example_scale_shift, position_mean, scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

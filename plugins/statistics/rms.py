@@ -18,17 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_mean, from_planes, spread
-from normlab.errors import SpecError
-from normlab.kernels import scale_shift
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
+from normlab import Norm, NormLayer, SpecError, hookimpl
+from normlab.ops import as_planes, channel_mean, constant, from_planes, scale_shift, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from normlab.parameterized import Initializer
+    from normlab import Initializer
 
 #: Keeps the root's derivative at 0 finite where no epsilon is inside it.
 _TINY = 1e-30

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.channel_kernels import as_planes, channel_variance, from_planes, spread
-from normlab.errors import SpecError
-from normlab.norm import Norm, NormLayer
+from normlab import Norm, NormLayer, SpecError, hookimpl
+from normlab.ops import as_planes, channel_variance, from_planes, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,11 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.errors import SpecError
-from normlab.norm import Norm
-from normlab.norm_ways import NormGradient
-from normlab.norms.batch import BatchNorm
+from normlab import BatchNorm, Norm, NormGradient, SpecError, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

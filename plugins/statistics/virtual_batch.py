@@ -25,10 +25,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.example_kernels import example_moments, examples, shared_moments, standardize_examples
-from normlab.moment_kernels import Moments
-from normlab.norm import Norm, NormLayer
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import Moments, example_moments, examples, shared_moments, standardize_examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

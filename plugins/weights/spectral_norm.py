@@ -20,10 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm
-from normlab.norm_ways import NormWeight
-from normlab.row_kernels import unit_scale_shift
+from normlab import Norm, NormWeight, hookimpl
+from normlab.ops import unit_scale_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

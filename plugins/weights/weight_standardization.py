@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.norm import Norm
-from normlab.norm_state import constant
-from normlab.norm_ways import NormWeight
-from normlab.row_kernels import unit_scale_shift, unit_standardize, unit_sum
+from normlab import Norm, NormWeight, hookimpl
+from normlab.ops import constant, unit_scale_shift, unit_standardize, unit_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,19 +23,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import center_scale_shift, moved, values_per_channel
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.whitening_kernels import (
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
     Groups,
+    center_scale_shift,
     centred,
-    from_planes,
+    constant,
+    from_whitening_planes,
     group_covariance,
     identities,
+    moved,
     multiplied,
     running_shape,
     unit_matrices,
+    values_per_channel,
     whitening_planes,
 )
 
@@ -110,7 +111,7 @@ class DecorrelatedBatchNorm(NormLayer):
             ones, zeros = (constant(F, x, fill, self.in_channels) for fill in (1.0, 0.0))
             planes = center_scale_shift(F, planes, running_mean, ones, zeros, self.in_channels)
             matrix = running_matrix
-        return from_planes(F, multiplied(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
+        return from_whitening_planes(F, multiplied(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
 
     def _move(self, F: Any, x: Any, running_mean: Any, running_matrix: Any, mean: Any, matrix: Any) -> None:
         if self.unbiased_running_matrix:

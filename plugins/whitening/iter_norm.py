@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.kernels import center_scale_shift, moved
-from normlab.norm import Norm, NormLayer
-from normlab.norm_state import constant
-from normlab.whitening_kernels import (
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import (
     Groups,
+    center_scale_shift,
     centred,
-    from_planes,
+    constant,
+    from_whitening_planes,
     group_covariance,
     identities,
+    moved,
     multiplied,
     running_shape,
     unit_matrices,
@@ -110,7 +110,7 @@ class IterNorm(NormLayer):
             ones, zeros = (constant(F, x, fill, self.in_channels) for fill in (1.0, 0.0))
             planes = center_scale_shift(F, planes, running_mean, ones, zeros, self.in_channels)
             matrix = kept if self.keeps == "matrix" else self._whitening(F, x, kept)
-        return from_planes(F, multiplied(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
+        return from_whitening_planes(F, multiplied(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
 
     def _whitening(self, F: Any, like: Any, covariance: Any) -> Any:
         """The matrix of each group, `(G, d, d)`, by which its channels are multiplied."""

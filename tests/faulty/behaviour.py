@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from faulty.sound import Batch, Example
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 
 class VarianceNeverUpdated(Batch):

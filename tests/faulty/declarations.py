@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from faulty.sound import Example
 from pydantic import Field
 
-from normlab.norm import NormLayer
+from normlab.norms.ways import NormLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping  # noqa: F401 - a name that only type checkers have

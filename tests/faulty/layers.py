@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from faulty.sound import EPSILON, Batch, Example, Instance, Swish, column
 
-from normlab.compat import mxnet
-from normlab.norm import NormLayer
+from normlab.backend.mxnet import mxnet
+from normlab.norms.ways import NormLayer
 
 
 class StatisticsOverExamples(Example):

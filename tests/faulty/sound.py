@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from normlab.norm import NormLayer
-from normlab.norm_ways import NormGradient, NormInitialize, NormProject, NormResidual, NormWeight
+from normlab.norms.ways import NormGradient, NormInitialize, NormLayer, NormProject, NormResidual, NormWeight
 
 EPSILON = 1e-3
 

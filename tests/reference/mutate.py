@@ -24,14 +24,14 @@ from reference.rows import ROWS, UNPROVED
 from reference.running import deviations
 from reference.table import shipped
 
-from normlab.compat import mxnet
+from normlab.backend.mxnet import mxnet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reference.rows import Row
 
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 mx = mxnet()
 

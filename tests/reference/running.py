@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from reference.archive import read
 
-from normlab.compat import mxnet
+from normlab.backend.graph import Graph
+from normlab.backend.mxnet import mxnet
 from normlab.models.tree import own_parameters, sequence, walk
-from normlab.norm_block import NormBlock, WeightBlock
-from normlab.training.graph import Graph
+from normlab.norms.blocks import NormBlock, WeightBlock
 
 if TYPE_CHECKING:
     from reference.archive import Case, Pass
     from reference.rows import Row
 
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 mx = mxnet()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from reference.rows import Row
 
-    from normlab.norm import Norm
+    from normlab.norms.contract import Norm
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "catalogue.md"
 

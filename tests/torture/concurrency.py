@@ -14,10 +14,10 @@ from tally import Tally
 from trials import SPEC, environment, normlab
 
 from normlab.errors import NormlabError, StorageError
-from normlab.history import History
-from normlab.locking import locked, owner
-from normlab.study.index import listed, rebuild
-from normlab.study.scan import directories, read_row
+from normlab.runs.history import History
+from normlab.runs.index import listed, rebuild
+from normlab.runs.lock import locked, owner
+from normlab.runs.scan import directories, read_row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ def dead_owner(folder: Path, times: int = 10) -> Tally:
     tally = Tally("locks of killed processes, free within a second")
     folder.mkdir(parents=True)
     text = (
-        "import sys, time; from normlab.locking import locked\n"
+        "import sys, time; from normlab.runs.lock import locked\n"
         "with locked(sys.argv[1]): print('locked', flush=True); time.sleep(60)"
     )
     for _ in range(times):

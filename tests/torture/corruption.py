@@ -13,9 +13,8 @@ from trials import Killed, Watcher, dice, differences, identical, spec_of
 from normlab import experiment
 from normlab.datasets import checksums, payload
 from normlab.errors import NormlabError
-from normlab.history import History
-from normlab.training.checkpoint import Checkpoint
-from normlab.training.generations import Generations
+from normlab.runs.checkpoint import Checkpoint, Generations
+from normlab.runs.history import History
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,11 +18,10 @@ import numpy as np
 from tally import Tally
 
 from normlab.errors import StorageError
-from normlab.history import HISTORY, RESULT, Header, History, Record, Result
-from normlab.resuming import PACKAGES, made_with, resumable, take_up
-from normlab.run_directory import CHECKPOINT, RunDirectory
-from normlab.training.checkpoint import Checkpoint
-from normlab.training.generations import Generations
+from normlab.experiment.resume import PACKAGES, made_with, resumable, take_up
+from normlab.runs.checkpoint import Checkpoint, Generations
+from normlab.runs.directory import CHECKPOINT, RunDirectory
+from normlab.runs.history import HISTORY, RESULT, Header, History, Record, Result
 
 OPERATIONS = ("open", "write", "fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "ftruncate")
 REFUSALS = (errno.ENOSPC, errno.EIO, errno.EACCES)

@@ -11,7 +11,7 @@ from tally import Tally
 from trials import SPEC, normlab, spec_of
 
 from normlab import experiment
-from normlab.history import History
+from normlab.runs.history import History
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ BAD, FOUND = 7, 10
 
 PLUGIN = f'''
 from normlab import Norm, NormLayer, hookimpl
-from normlab.norm_ways import NormGradient, NormProject
+from normlab.norms.ways import NormGradient, NormProject
 
 class Overflow(NormLayer):
     """Gives infinity from a step on."""

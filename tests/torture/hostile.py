@@ -15,10 +15,9 @@ from trials import ROOT, SPEC, environment, normlab, spec_of
 
 from normlab import experiment
 from normlab.errors import NormlabError, SpecError
-from normlab.sealed import write_sealed
+from normlab.runs.checkpoint import OPTIMIZER, PARAMETERS, Generations
+from normlab.runs.manifest import write_sealed
 from normlab.spec import load_spec
-from normlab.training.checkpoint import OPTIMIZER, PARAMETERS
-from normlab.training.generations import Generations
 
 NAMES = ["../x", "/etc/x", "a/b", "..", ".", ".hidden", "CON", "x" * 300, "a\nb", "a\0b", "%00", "~", "-rf"]
 

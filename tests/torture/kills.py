@@ -13,9 +13,9 @@ from trials import SPEC, dice, differences, gaps, normlab, spec_of
 
 from normlab import experiment
 from normlab.errors import StorageError
-from normlab.history import History
-from normlab.locking import locked
-from normlab.training.generations import Generations
+from normlab.runs.checkpoint import Generations
+from normlab.runs.history import History
+from normlab.runs.lock import locked
 
 if TYPE_CHECKING:
     from pathlib import Path

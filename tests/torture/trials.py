@@ -10,15 +10,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from normlab import experiment, stopping
-from normlab.observer import Observer
+from normlab import experiment
+from normlab.experiment import stopping
+from normlab.experiment.observer import Observer
+from normlab.runs.checkpoint import Generations
 from normlab.spec import parse_spec
-from normlab.training.generations import Generations
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from normlab.history import History
+    from normlab.runs.history import History
 
 ROOT = Path(__file__).parents[2]
 

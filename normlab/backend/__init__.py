@@ -1,0 +1,1 @@
+"""MXNet behind one door: its import, graphs and devices."""

@@ -1,0 +1,150 @@
+"""Fold the scales and shifts of a prediction graph into the dense and convolutional layers beside them.
+
+A layer computes `W x + b`. A scale and shift of its outputs, `s (W x + b) + t`, is a layer with the weight `s W` and
+the bias `s b + t`; a scale and shift of the inputs of a dense layer, `W (s x + t) + b`, is one with the weight `W s`
+and the bias `b + W t`. Weights are small, activations are not. Values change by rounding only.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from normlab.backend.mxnet import mxnet
+from normlab.backend.passes.rewriting import Entry, Node, Rewriting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_MATRIX = 2
+
+
+class _Affine(NamedTuple):
+    """`scale x + shift` by channel.
+
+    Attributes:
+        x: What is scaled.
+        scale: `(C,)`.
+        shift: `(C,)`.
+    """
+
+    x: Entry
+    scale: Entry
+    shift: Entry
+
+
+def folded(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+    """Fold what can be folded.
+
+    Args:
+        graph: A symbol that is not differentiated afterwards.
+        shapes: The shapes of its variables.
+
+    Returns:
+        A symbol with the same outputs, from some or all of the same variables.
+    """
+    folding = _Folding(graph, shapes)
+    for node in list(folding.nodes):
+        folding.into_layer_before(node)
+    folding.count()
+    for node in list(folding.nodes):
+        folding.into_layer_after(node)
+    return folding.symbol()
+
+
+class _Folding(Rewriting):
+    """A graph in which scales and shifts are folded."""
+
+    def into_layer_before(self, node: Node) -> None:
+        """Fold a scale and shift that only a layer feeds into the layer, in place."""
+        affine = self._fixed_affine(node)
+        layer = node["inputs"][0][0] if affine else None
+        if affine is None or layer is None or not self.alone(layer) or affine.x[1] != 0:
+            return
+        options = layer.get("attrs", {})
+        if layer["op"] == "Convolution":
+            ones = (1,) * (len(ast.literal_eval(options["kernel"])) + 1)
+        elif layer["op"] == "FullyConnected" and options.get("flatten", "True") == "True":
+            ones = (1,)
+        else:
+            return
+        data, weight, *bias = layer["inputs"]
+        scale = self.add("Reshape", [affine.scale], shape=str((-1, *ones)))
+        shift = affine.shift
+        if bias:
+            shift = self.add("elemwise_add", [self.add("elemwise_mul", [bias[0], affine.scale]), shift])
+        inputs = [data, self.add("broadcast_mul", [weight, scale]), shift]
+        node.update(op=layer["op"], inputs=inputs, attrs={**options, "no_bias": "False"})
+
+    def into_layer_after(self, node: Node) -> None:
+        """Fold a scale and shift that only a dense layer uses into that layer, in place."""
+        if node["op"] != "FullyConnected":
+            return
+        before = node["inputs"][0][0]
+        affine = self._fixed_affine(before) or self._computed_affine(before)
+        if affine is None or not self.alone(before) or len(self.shape(before) or ()) != _MATRIX:
+            return
+        _, weight, *bias = node["inputs"]
+        options = {"num_hidden": node["attrs"]["num_hidden"]}
+        row = self.add("Reshape", [affine.shift], shape="(1, -1)")
+        shift = self.add("FullyConnected", [row, weight, *bias], no_bias=str(not bias), **options)
+        scaled = self.add("broadcast_mul", [weight, self.add("Reshape", [affine.scale], shape="(1, -1)")])
+        inputs = [affine.x, scaled, self.add("Reshape", [shift], shape="(-1,)")]
+        node.update(inputs=inputs, attrs={**node["attrs"], "no_bias": "False"})
+
+    def _fixed_affine(self, node: Node) -> _Affine | None:
+        """The scale and shift that a BatchNorm operator is which takes its statistics from outside."""
+        options = node.get("attrs", {})
+        if node["op"] != "BatchNorm" or options.get("use_global_stats") != "True" or options.get("axis", "1") != "1":
+            return None
+        if options.get("fix_gamma", "True") == "True" or options.get("output_mean_var", "False") == "True":
+            return None
+        x, gamma, beta, *statistics = node["inputs"]
+        mean, variance = ([source, output, 0] for source, output, _ in statistics)
+        spread = self.add("rsqrt", [self.add("_plus_scalar", [variance], scalar=options.get("eps", "0.001"))])
+        scale = self.add("elemwise_mul", [gamma, spread])
+        shift = self.add("elemwise_sub", [beta, self.add("elemwise_mul", [mean, scale])])
+        return _Affine(x, scale, shift)
+
+    def _computed_affine(self, node: Node) -> _Affine | None:
+        """The scale and shift of the columns of a table that two operators make."""
+        if node["op"] != "broadcast_add" or node["inputs"][0][0]["op"] != "broadcast_mul":
+            return None
+        times, shift = node["inputs"][0][0], node["inputs"][1]
+        x, scale = times["inputs"]
+        row = (1, *(self.shape(node) or (0, 0))[1:])
+        rows = [self.shape(entry[0]) for entry in (scale, shift)]
+        if not self.alone(times) or rows != [row, row] or self.shape(x[0]) == row:
+            return None
+        return _Affine(x, scale, shift)
+
+
+#: What MXNet calls the rewriting, and the feature that its libraries have it with.
+_BACKEND = _FEATURE = "MKLDNN"
+
+
+def fused(graph: Any) -> Any:
+    """Rewrite a graph of predictions on a processor; the same values.
+
+    Dense layers stay as they are in networks without convolutions: what follows them is bound by computing, so that a
+    pass over memory less gives nothing.
+
+    Args:
+        graph: A symbol.
+
+    Returns:
+        A symbol with the same outputs.
+    """
+    before = _operators(graph)
+    if not before["Convolution"] or not mxnet().runtime.Features().is_enabled(_FEATURE):
+        return graph
+    rewritten = graph.optimize_for(_BACKEND)
+    # If MXNet was imported without normlab's settings, batch norms get their running statistics, whatever they ask for.
+    return rewritten if _operators(rewritten)["BatchNorm"] == before["BatchNorm"] else graph
+
+
+def _operators(graph: Any) -> Counter[str]:
+    return Counter(node["op"] for node in json.loads(graph.tojson())["nodes"])

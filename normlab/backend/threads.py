@@ -1,0 +1,86 @@
+"""How many threads an operator uses on the processor: all of them, but one where operators are too small to share.
+
+The threads of OpenMP sleep between operators (see `normlab.backend.mxnet`), and waking them takes longer than a small
+operator does. MXNet runs operators in one thread of its own, and OpenMP counts threads for each thread, so the count is
+set by a function that MXNet's engine runs there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from normlab.backend.mxnet import mxnet, threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+mx = mxnet()
+
+#: Floating-point operations of a training step, over all its operators, below which one thread is faster.
+SMALL = 200_000_000
+#: A backward pass takes twice the operations of a forward pass.
+_PASSES = 3
+
+_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+#: By count; the engine holds no reference to what it is given.
+_functions: dict[int, Any] = {}
+
+
+class _Context(ctypes.Structure):
+    _fields_ = (("kind", ctypes.c_int), ("number", ctypes.c_int))
+
+
+def for_step(operations: int, batch_size: int) -> int:
+    """How many threads a training step should use.
+
+    Args:
+        operations: Floating-point operations of a forward pass of one example.
+        batch_size: Examples of a step.
+    """
+    return 1 if _PASSES * operations * batch_size < SMALL else threads()
+
+
+@contextmanager
+def limited(count: int, contexts: Sequence[Any]) -> Iterator[None]:
+    """While this holds, operators use so many threads.
+
+    Args:
+        count: Number of threads.
+        contexts: The devices; only processors have such threads.
+    """
+    alone = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1") == "1"  # of several, nobody knows which runs what
+    devices = [context for context in contexts if context.device_type == "cpu"] if alone else []
+    if count == threads() or not devices:
+        yield
+        return
+    _set(count, devices)
+    try:
+        yield
+    finally:
+        _set(threads(), devices)
+
+
+def _set(count: int, devices: Sequence[Any]) -> None:
+    """Set the count once all is done that was asked for."""
+    mx.nd.waitall()
+    for device in devices:
+        where = _Context(device.device_typeid, device.device_id)
+        mx.base.check_call(
+            mx.base._LIB.MXEnginePushSync(  # noqa: SLF001 - MXNet has no other way to its C functions
+                _function(count), None, None, ctypes.byref(where), None, 0, None, 0, None, 0, b"threads"
+            )
+        )
+    mx.nd.waitall()
+
+
+def _function(count: int) -> Any:
+    if count not in _functions:
+
+        def set_here(_run: int | None, _parameter: int | None) -> None:
+            mx.base._LIB.MXSetNumOMPThreads(count)  # noqa: SLF001 - as above
+
+        _functions[count] = _FUNCTION(set_here)
+    return _functions[count]

@@ -1,0 +1,152 @@
+"""What a person sees while a study runs: a line a run, or in a terminal a table with one row an arm."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from normlab.cli.views import output
+from normlab.study.execution.execution import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from normlab.runs.history import History
+    from normlab.study.design.arms import Trial
+    from normlab.study.execution.execution import Job
+
+
+def choose(split: str, *, quiet: bool, as_json: bool) -> StudyView:
+    """The view for where the output goes; see `normlab.cli.views.view.choose`."""
+    if quiet:
+        return StudyView()
+    stream = sys.stderr if as_json else sys.stdout
+    if stream.isatty():
+        from normlab.cli.views.compare_live import LiveTable
+
+        return LiveTable(split, stream)
+    return Told() if as_json else StudyLines(split, stream)
+
+
+class StudyView(Watcher):
+    """A view that shows failures alone; used as a context around the study.
+
+    Warnings are shown once, with what the study came to.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the screen in order, however the study ended."""
+
+    def failed(self, label: str, job: Job, message: str) -> None:
+        """Say so when it happens."""
+        click.echo(f"failed: {describe(label, job)}: {message}", err=True)
+
+
+class Told(StudyView):
+    """A view that shows lost workers and runs of other processes too."""
+
+    def retried(self, label: str, job: Job, message: str) -> None:
+        """Say so when it happens."""
+        output.warn(f"{describe(label, job)}: {message}")
+
+    def waiting(self, label: str, job: Job, message: str) -> None:
+        """Say what is waited for."""
+        click.echo(f"waiting: {describe(label, job)}: {message}", err=True)
+
+
+class StudyLines(Told):
+    """Plain lines, for files and pipes.
+
+    Args:
+        split: The split of the accuracies shown.
+        stream: Where they go. Once nobody reads it any more, the study goes on without them.
+    """
+
+    def __init__(self, split: str, stream: TextIO) -> None:
+        self.split, self.stream, self.read = split, stream, True
+        self.total, self.done = 0, 0
+
+    def planned(self, arms: Iterable[str], runs: int) -> None:
+        """Say what is compared."""
+        labels = list(arms)
+        self.total = runs * len(labels)
+        self.line(f"{len(labels)} arms, {runs} runs each: {', '.join(labels)}")
+
+    def ended(self, label: str, job: Job, history: History, *, trained: bool) -> None:
+        """Show how a run ended."""
+        self.done += 1
+        found = "" if trained else ", stored already"
+        self.line(f"[{self.done}/{self.total}] {describe(label, job)}: {outcome(job, history, self.split)}{found}")
+
+    def chosen(self, label: str, trial: Trial) -> None:
+        """Show what tuning has chosen."""
+        settings = ", ".join(f"{key} {value}" for key, value in trial.settings.items())
+        self.line(f"{label}: chosen {settings} (validation accuracy {trial.score:.4f})")
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        if self.read:
+            try:
+                click.echo(text, file=self.stream)
+            except BrokenPipeError:
+                self.read = False
+                output.discard(self.stream)
+
+
+@dataclass
+class Progress:
+    """How far an arm is.
+
+    Attributes:
+        label: The arm.
+        total: Its runs.
+        done: Those that ended.
+        failures: Those that failed.
+        diverged: Final runs that diverged.
+        running: What runs now, with its step and steps in all.
+        accuracies: Final accuracies so far.
+        chosen: What tuning has chosen, in words.
+    """
+
+    label: str
+    total: int
+    done: int = 0
+    failures: int = 0
+    diverged: int = 0
+    running: dict[Any, tuple[int, int]] = field(default_factory=dict)
+    accuracies: list[float] = field(default_factory=list)
+    chosen: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean final accuracy so far."""
+        return fmean(self.accuracies) if self.accuracies else None
+
+
+def describe(label: str, job: Job) -> str:
+    """A run in words."""
+    if job.phase == "final":
+        return f"{label}, seed {job.seed}"
+    settings = ", ".join(f"{key} {value}" for key, value in job.settings.items())
+    return f"{label}, trial of {settings}"
+
+
+def outcome(job: Job, history: History, split: str) -> str:
+    """How a run ended, in words."""
+    if history.result is not None and history.result.status == "diverged":
+        return f"diverged at step {history.result.diverged_step}, {history.result.diverged_layer}"
+    where = "validation" if job.phase == "trial" else split
+    accuracy = history.final().get(f"{where}_accuracy")
+    return f"{where} accuracy {'missing' if accuracy is None else f'{accuracy:.4f}'}"

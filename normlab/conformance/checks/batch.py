@@ -1,0 +1,111 @@
+"""Checks of what an example's output depends on: other examples, their number, the positions' order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from normlab.conformance.check import check, require
+from normlab.conformance.compare import close
+from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES
+from normlab.training.randomness import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from normlab.conformance.compare import Array
+    from normlab.conformance.subjects.specimen import Specimen
+
+
+def _alone(specimen: Specimen, inputs: Sequence[Array], *, training: bool) -> Array:
+    """The output of the first examples, without the others, in reverse order."""
+    part = [value[: specimen.batch // 2][::-1] for value in inputs]
+    return specimen.run(part, training=training).output[::-1]
+
+
+@check("layer", "residual", when=lambda method: not method.depends_on_batch)
+def examples_are_independent(specimen: Specimen) -> None:
+    """In training an example's output is the same beside other examples, unless `depends_on_batch` is declared."""
+    inputs = specimen.inputs()
+    together = specimen.run(inputs, training=True).output[: specimen.batch // 2]
+    close(
+        _alone(specimen, inputs, training=True),
+        together,
+        "half of the batch, in another order, gives other outputs; declare depends_on_batch = True",
+    )
+
+
+@check("layer", "residual")
+def prediction_ignores_the_batch(specimen: Specimen) -> None:
+    """In prediction an example's output is the same beside other examples, whatever happens in training."""
+    inputs = specimen.inputs()
+    together = specimen.run(inputs, training=False).output[: specimen.batch // 2]
+    close(
+        _alone(specimen, inputs, training=False),
+        together,
+        "half of the batch, in another order, gives other outputs; use running statistics when not self.training",
+    )
+
+
+@check("layer", "residual", when=lambda method: method.depends_on_batch)
+def batch_matters_as_declared(specimen: Specimen) -> None:
+    """With `depends_on_batch` declared, an example's output in training does change with the other examples."""
+    inputs = specimen.inputs()
+    others = [np.concatenate([value[:1], other[1:]]) for value, other in zip(inputs, specimen.inputs("other examples"))]
+    one, other = (specimen.run(each, training=True).output[0] for each in (inputs, others))
+    require(not np.array_equal(one, other), "other examples change nothing; leave depends_on_batch False")
+
+
+@check("layer", "residual")
+def takes_its_minimum_batch(specimen: Specimen) -> None:
+    """A batch of `minimum_batch` examples trains: output and gradients are finite, and the output follows the input."""
+    few = specimen.method.minimum_batch
+    inputs, others, cotangent = (specimen.inputs(which, batch=few) for which in ("", "other", "cotangent"))
+    done = specimen.run(inputs, training=True, frozen=False, cotangent=cotangent[0])
+    values = [done.output, *done.input_gradients, *done.gradients.values(), *specimen.values().values()]
+    finite = all(np.isfinite(value).all() for value in values)
+    require(finite, f"{few} examples: output, a gradient or state is not finite; raise minimum_batch")
+    other = specimen.run(others, training=True).output
+    require(not np.array_equal(done.output, other), f"{few} examples: the output ignores them; raise minimum_batch")
+
+
+@check("layer", "residual")
+def predicts_one_example(specimen: Specimen) -> None:
+    """In prediction one example alone gives what it gives in a batch."""
+    inputs = specimen.inputs()
+    together = specimen.run(inputs, training=False).output[:1]
+    close(specimen.run([value[:1] for value in inputs], training=False).output, together, "alone it differs")
+
+
+@check("layer", "residual")
+def takes_any_batch_size(specimen: Specimen) -> None:
+    """After a batch of one size, a batch of another size gives what it gives to a block that is new."""
+    for how in (GRAPH, EAGER):
+        for mode, training in MODES.items():
+            for batch in (specimen.batch + 2, specimen.batch):
+                inputs = specimen.inputs(batch=batch)
+                used, new = (
+                    each.run(inputs, training=training, how=how).output for each in (specimen, specimen.twin())
+                )
+                close(used, new, f"{mode}, {how}: a batch of {batch} after one of another size gives other outputs")
+
+
+@check("layer", when=lambda method: method.layout != "NC")
+def positions_are_alike(specimen: Specimen) -> None:
+    """Positions in another order, the same for all examples and channels, give the outputs in that order."""
+    (value,) = specimen.inputs()
+    order = generator(0, "conformance", "positions").permutation(int(np.prod(specimen.positions)))
+
+    def shuffled(value: Array) -> Array:
+        if specimen.place.layout == "NTC":
+            return value[:, order]
+        return value.reshape((*value.shape[:2], -1))[..., order].reshape(value.shape)
+
+    for mode, training in MODES.items():
+        plain, other = (specimen.run([each], training=training).output for each in (value, shuffled(value)))
+        close(
+            other,
+            shuffled(plain),
+            f"{mode}: positions are not treated alike; are statistics taken over all of them, not over one axis?",
+        )

@@ -1,0 +1,88 @@
+"""Checks of gradients, in training and recorded in prediction, always with the default `backward()`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from normlab.conformance.check import check, require
+from normlab.conformance.differences import DOUBLE, SINGLE, agree
+from normlab.conformance.subjects.places import HOSTED
+from normlab.conformance.subjects.specimen import MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from normlab.conformance.compare import Array
+    from normlab.conformance.differences import Precision
+    from normlab.conformance.subjects.specimen import Specimen
+
+
+def _exact(specimen: Specimen) -> Iterator[tuple[bool, str, Specimen, Precision]]:
+    """For each mode the specimen on which differences are taken: float64 where the operators allow it."""
+    double = specimen.twin(dtype="float64")
+    for mode, training in MODES.items():
+        if double.is_double(training=training):
+            yield training, f"{mode}, float64", double, DOUBLE
+        else:
+            yield training, f"{mode}, float32", specimen, SINGLE
+
+
+def _output_of_input(specimen: Specimen, inputs: Sequence[Array], index: int, training: bool, value: Array) -> Array:
+    changed = [*inputs[:index], value, *inputs[index + 1 :]]
+    return specimen.run(changed, training=training).output
+
+
+def _output_of_parameter(specimen: Specimen, inputs: Sequence[Array], name: str, training: bool, value: Array) -> Array:
+    specimen.assign({name: value})
+    return specimen.run(inputs, training=training).output
+
+
+def _has_trainable(method: Any) -> bool:
+    return any(declared.trainable for declared in method.declared.values())
+
+
+@check(*HOSTED)
+def gradient_of_input(specimen: Specimen) -> None:
+    """The gradient of the input is that of finite differences, in training and in prediction."""
+    inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
+    for training, mode, exact, precision in _exact(specimen):
+        done = exact.run(inputs, training=training, cotangent=cotangent)
+        for index, gradient in enumerate(done.input_gradients):
+            output = partial(_output_of_input, exact, inputs, index, training)
+            agree(output, inputs[index], gradient, cotangent, precision, f"{mode}, input {index}")
+
+
+@check(*HOSTED, when=_has_trainable)
+def gradient_of_parameters(specimen: Specimen) -> None:
+    """The gradient of each parameter is that of finite differences, in training and in prediction."""
+    inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
+    for training, mode, exact, precision in _exact(specimen):
+        done = exact.run(inputs, training=training, cotangent=cotangent)
+        for name, gradient in done.gradients.items():
+            point = exact.values()[name].astype("float64")
+            output = partial(_output_of_parameter, exact, inputs, name, training)
+            agree(output, point, gradient, cotangent, precision, f"{mode}, parameter {name!r}")
+            exact.assign({name: point})
+
+
+@check(*HOSTED, when=_has_trainable)
+def every_parameter_learns(specimen: Specimen) -> None:
+    """In training every trainable parameter gets a gradient that is not all zeros."""
+    done = specimen.run(specimen.inputs(), training=True, cotangent=specimen.inputs("cotangent")[0])
+    for name, gradient in done.gradients.items():
+        require(gradient.any(), f"the gradient of {name!r} is zero; use it, or declare it with trainable=False")
+
+
+@check(*HOSTED)
+def backward_can_be_repeated(specimen: Specimen) -> None:
+    """A second backward pass over what was recorded gives the same gradients."""
+    inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
+    for mode, training in MODES.items():
+        once = specimen.run(inputs, training=training, cotangent=cotangent)
+        twice = specimen.run(inputs, training=training, cotangent=cotangent, backwards=2)
+        same = all(map(np.array_equal, once.input_gradients, twice.input_gradients))
+        require(same, f"{mode}: the second backward pass gave another gradient of the input")

@@ -1,0 +1,104 @@
+"""A method that acts before or after an optimizer step, run on NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from normlab.backend.mxnet import mxnet
+from normlab.conformance.subjects.places import Place, channels, made, prepared
+from normlab.training.randomness import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from normlab.conformance.compare import Array
+    from normlab.norms.contract import Norm
+
+mx = mxnet()
+
+#: Parameters as networks have them, by structural name.
+_SHAPES = {
+    "conv0.weight": (8, 3, 3, 3),
+    "conv0.bias": (8,),
+    "dense1.weight": (10, 12),
+    "dense1.bias": (10,),
+    "site0.norm.gamma": (8,),
+    "site0.norm.beta": (8,),
+}
+
+
+class Case(NamedTuple):
+    """A parameter at a step.
+
+    Attributes:
+        name: Its structural name.
+        value: Its value.
+        gradient: Its gradient.
+    """
+
+    name: str
+    value: Array
+    gradient: Array
+
+
+class Stepper:
+    """A method of the `gradient` or the `project` way.
+
+    Args:
+        norm: The method, which gets its default parameters.
+        place: Which of the two ways.
+    """
+
+    def __init__(self, norm: Norm, place: Place) -> None:
+        self.norm = norm
+        self.place = place
+        self.method = made(norm, place)
+
+    def twin(self) -> Stepper:
+        """Another one, made anew."""
+        return Stepper(self.norm, self.place)
+
+    def cases(self, scale: float = 1.0) -> list[Case]:
+        """Parameters with gradients: of a convolution, a dense layer, a site, and what the method's layer declares.
+
+        Args:
+            scale: Factor of values and gradients; at 1 values are about 0.1 and gradients about 1.
+        """
+        random = generator(0, "conformance", "steps")
+        shapes = {**_SHAPES, **self._own_shapes()}
+        return [
+            Case(name, *(scale * size * random.standard_normal(shape) for size in (0.1, 1.0)))
+            for name, shape in shapes.items()
+        ]
+
+    def _own_shapes(self) -> dict[str, tuple[int, ...]]:
+        if self.norm.layer is None:
+            return {}
+        layer = Place("layer", self.norm.layer.layouts[0])
+        count = channels(self.norm, layer)
+        declared = prepared(self.norm, layer, count).declared
+        return {f"site0.norm.{name}": each.shape(count) for name, each in declared.items() if each.trainable}
+
+    def before(self, case: Case) -> Array:
+        """What the method may change: the gradient, or the value; float32."""
+        return (case.gradient if self.place.way == "gradient" else case.value).astype("float32")
+
+    def run(self, case: Case, *, device: int = 0) -> Array:
+        """What the method makes of it."""
+        result: Array = self.call(case.name, self.arrays(case, device)).asnumpy()
+        return result
+
+    def call(self, name: str, arrays: Sequence[Any]) -> Any:
+        """Run the method on MXNet's arrays."""
+        return self.method(mx.nd, name, *arrays)
+
+    def arrays(self, case: Case, device: int = 0) -> list[Any]:
+        """What the method gets besides F and the name: value and gradient, or the value alone."""
+        values = (case.value, case.gradient) if self.place.way == "gradient" else (case.value,)
+        return [mx.nd.array(value, ctx=mx.cpu(device), dtype="float32") for value in values]
+
+    def exercise(self) -> None:
+        """Make the method anew, and run it."""
+        new = self.twin()
+        for case in self.cases():
+            new.run(case)

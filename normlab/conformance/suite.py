@@ -1,0 +1,144 @@
+"""Run checks on a method."""
+
+from __future__ import annotations
+
+import gc
+import io
+import time
+import warnings
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any, Callable
+
+from normlab.backend.compiled import no_compiled_functions
+from normlab.conformance.check import EXPECTED, FAILED, PASSED, UNEXPECTED, CheckFailed, Outcome
+from normlab.conformance.registry import FIRST, chosen, expectations
+from normlab.conformance.subjects.places import HOSTED, STEPPING, Place, places
+from normlab.conformance.subjects.specimen import Specimen
+from normlab.conformance.subjects.stepper import Stepper
+from normlab.conformance.telling import told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from normlab.conformance.check import Check
+    from normlab.norms.contract import Norm
+
+
+class Laboratory:
+    """Runs checks on one method; what stands at a place is made once, and brought back to its start for each check.
+
+    Args:
+        norm: The method.
+    """
+
+    def __init__(self, norm: Norm) -> None:
+        self.norm = norm
+        self._subjects: dict[Place, Any] = {}
+        self._starts: dict[Place, dict[str, Any]] = {}
+
+    def concerns(self, check: Check) -> list[Place]:
+        """The places at which a check concerns the method."""
+        return [place for place in places(self.norm) if check.applies(self.norm, place)]
+
+    def examine(self, check: Check) -> None:
+        """Run a check at every place that it concerns.
+
+        Raises:
+            CheckFailed: It failed, with the first place at which it did.
+        """
+        for place in self.concerns(check):
+            self._examine(check, place)
+
+    def _examine(self, check: Check, place: Place) -> None:
+        try:
+            with no_compiled_functions():
+                check.run(self._subject(place))
+        except CheckFailed as failure:
+            raise CheckFailed(_at(place, str(failure))) from failure
+        except (Exception, SystemExit) as error:
+            raise CheckFailed(_at(place, f"it raises {told(error)}")) from error
+
+    def _subject(self, place: Place) -> Any:
+        if place.way in HOSTED:
+            return self._specimen(place)
+        return Stepper(self.norm, place) if place.way in STEPPING else self.norm
+
+    def _specimen(self, place: Place) -> Specimen:
+        if place not in self._subjects:
+            specimen = Specimen(self.norm, place)
+            specimen.stir()
+            self._subjects[place] = specimen
+            self._starts[place] = specimen.values()
+        self._subjects[place].assign(self._starts[place])
+        return self._subjects[place]  # type: ignore[no-any-return] # it is what was put there
+
+
+def _at(place: Place, message: str) -> str:
+    return message if place.way not in (*HOSTED, *STEPPING) else f"{place}: {message}"
+
+
+def check_norm(
+    norm: Norm,
+    *,
+    only: Iterable[str] = (),
+    expected_failures: Mapping[str, str] | None = None,
+    done: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Run the conformance suite on a method.
+
+    Args:
+        norm: The method.
+        only: Names of checks; without any, all that concern the method.
+        expected_failures: Further checks that it is expected to fail, with the reasons.
+        done: Called with each outcome as it comes.
+
+    Returns:
+        An outcome for each check that concerns the method. If it can't be made with its default parameters, that is
+        the last one: there is nothing for the others to look at.
+
+    Raises:
+        SpecError: A name is that of no check.
+    """
+    chosen(expected_failures or ())
+    expected = {**expectations(norm), **(expected_failures or {})}
+    laboratory = Laboratory(norm)
+    outcomes = []
+    for check in concerning(norm, only):
+        outcome = _outcome(laboratory, check, expected.get(check.name, ""))
+        outcomes.append(outcome)
+        done(outcome)
+        if check.name == FIRST and outcome.result != PASSED:
+            break
+    # compiled graphs are part of cycles, and hold memory of their own
+    del laboratory
+    gc.collect()
+    return outcomes
+
+
+def concerning(norm: Norm, only: Iterable[str] = ()) -> list[Check]:
+    """The checks that concern a method.
+
+    Args:
+        norm: The method.
+        only: Names of checks to choose from; without any, all.
+
+    Raises:
+        SpecError: There is no check of a name.
+    """
+    laboratory = Laboratory(norm)
+    return [check for check in chosen(only) if laboratory.concerns(check)]
+
+
+def _outcome(laboratory: Laboratory, check: Check, reason: str) -> Outcome:
+    started = time.perf_counter()
+    result, why = PASSED, ""
+    try:
+        # what a method prints and warns of is for one of the checks to tell, not for the screen
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            laboratory.examine(check)
+    except CheckFailed as failure:
+        result, why = FAILED, str(failure)
+    if reason:
+        result, why = (EXPECTED, reason) if result == FAILED else (UNEXPECTED, f"expected to fail: {reason}")
+    return Outcome(laboratory.norm.name, check.name, result, check.meaning, why, time.perf_counter() - started)

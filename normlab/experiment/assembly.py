@@ -1,0 +1,86 @@
+"""Put a run together: network, data on the devices, trainer and evaluator."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from normlab.backend import threads as worker_threads
+from normlab.backend.mxnet import mxnet
+from normlab.models.audit import operations
+from normlab.models.network import Network, build
+from normlab.models.sites import ChosenNorm
+from normlab.training.augmenter import Augmenter
+from normlab.training.batches import Batches
+from normlab.training.evaluation import Evaluator
+from normlab.training.examples import examples
+from normlab.training.loop import Trainer
+from normlab.training.randomness import keyed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from normlab.datasets.base import Dataset
+    from normlab.experiment.parts import Parts
+
+mx = mxnet()
+
+
+def assemble(
+    parts: Parts, dataset: Dataset, devices: Sequence[Any], steps: int
+) -> tuple[Network, Trainer, Evaluator, Batches]:
+    """Build everything that a run needs.
+
+    Args:
+        parts: What the spec names.
+        dataset: Its data.
+        devices: MXNet contexts.
+        steps: Steps in all.
+
+    Raises:
+        SpecError: The network or a norm can't be built so.
+    """
+    spec = parts.spec
+    network = build(
+        parts.model.entry,
+        parts.model.parameters,
+        [ChosenNorm(*chosen) for chosen in parts.norms],
+        dataset.shape,
+        dataset.classes,
+        devices,
+        lambda name: keyed(spec.seed, "initialize", name),
+    )
+    loss = parts.loss.made()
+    transforms = [chosen.made() for chosen in parts.augmentation]
+    augmenter = Augmenter(transforms, dataset, spec.seed, spec.training.batch_size, devices)
+
+    train = dataset.splits["train"]
+    data = [
+        (augmenter.stored(train, device), mx.nd.array(train.labels, ctx=device, dtype="float32")) for device in devices
+    ]
+    hybridize = spec.hybridize and network.hybridizable
+    batches = Batches(spec.seed, len(train), spec.training.batch_size)
+    trainer = Trainer(
+        network,
+        loss,
+        parts.optimizer.made(),
+        data,
+        batches,
+        schedule=partial(parts.schedule.made(), steps=steps),
+        augmenter=augmenter,
+        seed=spec.seed,
+        hybridize=hybridize,
+        threads=worker_threads.for_step(operations(network, dataset.shape), spec.training.batch_size),
+    )
+    at_once = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
+    evaluated, pixels = examples(
+        dataset,
+        spec.evaluation.splits,
+        network,
+        augmenter,
+        devices[0],
+        at_once=at_once is None,
+        hybridize=hybridize,
+    )
+    evaluator = Evaluator(network, loss, evaluated, at_once, pixels=pixels, hybridize=hybridize)
+    return network, trainer, evaluator, batches

@@ -1,0 +1,66 @@
+"""Import names of a package on first use, and modules by the names that they had before 0.2."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.util import spec_from_loader
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+#: Modules that plugins were told to import from, by their former names.
+FORMER_NAMES = {
+    "normlab.batch_layer": "normlab",
+    "normlab.channel_kernels": "normlab.ops",
+    "normlab.chunk_kernels": "normlab.ops",
+    "normlab.example_kernels": "normlab.ops",
+    "normlab.kernels": "normlab.ops",
+    "normlab.moment_kernels": "normlab.ops",
+    "normlab.norm": "normlab",
+    "normlab.norm_state": "normlab.ops",
+    "normlab.norm_ways": "normlab",
+    "normlab.own_backward": "normlab.ops",
+    "normlab.row_kernels": "normlab.ops",
+    "normlab.whitening_kernels": "normlab.ops",
+}
+
+
+def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package whose names are imported when they are first used.
+
+    Args:
+        package: The package's name.
+        homes: For each name, the module that defines it.
+
+    Returns:
+        A function of a name. It raises AttributeError if the package has no such name.
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(homes[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get
+
+
+class FormerNames(MetaPathFinder, Loader):
+    """Import a module by a former name, with a DeprecationWarning that gives the new one."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        """Return a spec for a former name, None for any other."""
+        return spec_from_loader(fullname, self) if fullname in FORMER_NAMES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Look names up in the module that has them now."""
+        new = FORMER_NAMES[module.__name__]
+        warnings.warn(f"import from {new}, not from {module.__name__}", DeprecationWarning, stacklevel=2)
+        module.__getattr__ = lambda name: getattr(import_module(new), name)  # type: ignore[method-assign]

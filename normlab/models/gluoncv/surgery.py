@@ -1,0 +1,190 @@
+"""Put norms into a network that was built elsewhere: each `BatchNorm` in its tree gives its place to a site.
+
+What else such a network has that does not go with normlab's two graphs is replaced as well: Gluon's dropout asks MXNet
+for the mode, which is always the training mode; its global average pooling is slow backwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from normlab.backend.mxnet import mxnet
+from normlab.errors import SpecError
+from normlab.models.activations import ACTIVATIONS, make_activation
+from normlab.models.dropout import Dropout
+from normlab.models.gluoncv.following import following, is_norm
+from normlab.models.gluoncv.wiring import Wiring
+from normlab.models.pooling import GlobalAverage
+from normlab.models.tree import anywhere, substitute
+from normlab.models.weights import WEIGHTED
+
+if TYPE_CHECKING:
+    from normlab.models.gluoncv.wiring import Shapes
+    from normlab.models.sites import Sites
+
+nn = mxnet().gluon.nn
+#: What `BatchNorm`, `SyncBatchNorm` and `BatchNormReLU` have in common.
+BATCH_NORM = nn.basic_layers._BatchNorm  # noqa: SLF001 - there is no public base
+
+#: The layout of a site by the number of axes of what the norm takes, and the axis of its channels.
+_LAYOUTS = {(2, 1): "NC", (4, 1): "NCHW", (3, 2): "NTC"}
+_OTHER_NORMS = ("GroupNorm", "InstanceNorm", "LayerNorm", "L2Normalization", "LRN")
+_SHOWN = 3
+
+
+def operate(block: Any, shapes: Shapes, sites: Sites, network: str) -> None:
+    """Replace the norms of a network, its dropout and its global average pooling, wherever its blocks hold them.
+
+    Args:
+        block: The network, of plain Gluon blocks, its shapes known.
+        shapes: What a first pass told.
+        sites: Makes what stands at each site; learns which biases were added, and what could not be kept.
+        network: Its name, for messages.
+
+    Raises:
+        SpecError: A norm or a dropout can't be replaced, or a method wants what the network can't give.
+    """
+    operation = _Operation(block, shapes, sites, network)
+    operation.check()
+    operation.replace_norms()
+    operation.replace_others()
+    operation.finish()
+
+
+class _Operation:
+    def __init__(self, block: Any, shapes: Shapes, sites: Sites, network: str) -> None:
+        self._block = block
+        self._shapes = shapes.inputs
+        self._sites = sites
+        self._network = network
+        self._wiring = Wiring(block)
+        self._new: dict[int, Any] = {}
+        self._lost: list[str] = []
+
+    def check(self) -> None:
+        """Refuse what is no block of its own and so can't be replaced."""
+        for node in self._wiring.nodes:
+            owner = self._wiring.blocks[node.owner]
+            where = f"network {self._network}: block {node.owner or 'of the network itself'}"
+            if is_norm(node.operator) and not isinstance(owner, BATCH_NORM):
+                raise SpecError(f"{where} calls the operator {node.operator} itself; no other norm can take its place")
+            if node.operator == "Dropout" and not isinstance(owner, nn.Dropout):
+                raise SpecError(f"{where} calls the operator Dropout itself, which would drop in prediction too")
+            if node.operator in _OTHER_NORMS:
+                raise SpecError(f"{where} brings a norm of its own, {node.operator}; choose a network with BatchNorm")
+
+    def replace_norms(self) -> None:
+        """Put a site in the place of every norm that runs."""
+        for name, norm in self._wiring.blocks.items():
+            if isinstance(norm, BATCH_NORM) and self._wiring.numbers(name):
+                self._new[id(norm)] = self._site(name, norm)
+
+    def _site(self, name: str, norm: Any) -> Any:
+        channels, layout = self._place(name, norm)
+        center = norm.beta.grad_req != "null"
+        if center and not self._sites.brings_shift(channels, layout):
+            self._keep_shift(name)
+        return self._sites.norm(
+            channels,
+            layout,
+            activation=self._activation(name, norm),
+            gamma_initializer=norm.gamma.init,
+            scale=norm.gamma.grad_req != "null",
+            center=center,
+            layer_before=self._layer_before(name),
+        )
+
+    def _layer_before(self, name: str) -> Any:
+        """The layer whose outputs a norm gets as they are, or None: there is none, or not the same at each call."""
+        found = [self._weighted(number) for number in self._wiring.numbers(name)]
+        return found[0] if len(found) == 1 else None
+
+    def _weighted(self, number: int) -> Any:
+        """The layer whose outputs an operator gets as they are, or None."""
+        source = self._wiring.nodes[self._wiring.nodes[number].inputs[0]]
+        layer = self._wiring.blocks[source.owner]
+        return layer if isinstance(layer, WEIGHTED) and source.operator != "null" else None
+
+    def _place(self, name: str, norm: Any) -> tuple[int, str]:
+        """The number of channels and the layout of a norm's site."""
+        shape = next(iter(self._shapes[id(norm)]))
+        # Gluon's SyncBatchNorm knows no other axis than 1
+        axis = norm._kwargs.get("axis", 1) % len(shape)  # noqa: SLF001 - Gluon has no public name for it
+        if (len(shape), axis) not in _LAYOUTS:
+            raise SpecError(
+                f"network {self._network}: norm {name} acts on axis {axis} of {len(shape)}; "
+                f"expected one of the layouts {', '.join(_LAYOUTS.values())}"
+            )
+        return shape[axis], _LAYOUTS[len(shape), axis]
+
+    def _activation(self, name: str, norm: Any) -> str:
+        """The activation that belongs to a site: its own, or the one after it if a method takes that over."""
+        if norm.fuse_relu:
+            return "relu"
+        if not self._sites.takes_activation:
+            return "identity"
+        after = following(self._wiring, name)
+        if after.activation == "identity":
+            return "identity"
+        if after.block is None:
+            raise SpecError(
+                f"network {self._network} calls the activation after {name} itself, or shares it with another place, "
+                f"and norm {self._sites.label} takes the activation over; choose model resnet, or "
+                "a network that docs/gluoncv.md lists as host of such norms"
+            )
+        if after.activation not in ACTIVATIONS and self._sites.needs_activation:
+            raise SpecError(
+                f"network {self._network} has the activation {after.activation} after {name}, and norm "
+                f"{self._sites.label} applies it itself; expected one of {', '.join(ACTIVATIONS)}"
+            )
+        self._new[id(self._wiring.blocks[after.block])] = make_activation("identity")
+        return after.activation
+
+    def _keep_shift(self, name: str) -> None:
+        """Give the layer before a site a bias, for the shift that the norm there no longer brings."""
+        for number in self._wiring.numbers(name):
+            layer = self._weighted(number)
+            only_here = self._wiring.consumers[self._wiring.nodes[number].inputs[0]] == [number]
+            if layer is None or not only_here:
+                self._lost.append(name)
+            elif layer.bias is None:
+                self._sites.optional_biases.append(give_bias(layer))
+
+    def replace_others(self) -> None:
+        """Replace dropout and global average pooling."""
+        for block in anywhere(self._block):
+            if isinstance(block, nn.Dropout):
+                self._new[id(block)] = Dropout(block._rate, block._axes)  # noqa: SLF001 - no public names
+            shapes = self._shapes.get(id(block), set())
+            # a block that is used at several places has no one number of positions
+            if isinstance(block, nn.GlobalAvgPool2D) and len(shapes) == 1:
+                ((_, channels, height, width),) = shapes
+                self._new[id(block)] = GlobalAverage(channels, height * width, keep_axes=True)
+
+    def finish(self) -> None:
+        """Put the new blocks in, look whether anything was left, and note what could not be kept."""
+        substitute(self._block, self._new)
+        left = [block for block in anywhere(self._block) if isinstance(block, BATCH_NORM)]
+        if left:
+            raise SpecError(
+                f"network {self._network}: {len(left)} BatchNorm remain, the first {left[0].name}: they never run, or "
+                "stand where no other block can be put; choose another network"
+            )
+        if self._lost:
+            shown = ", ".join(self._lost[:_SHOWN]) + (", ..." if len(self._lost) > _SHOWN else "")
+            self._sites.notes.append(
+                f"network {self._network}: {len(self._lost)} of its sites have no layer right before them that could "
+                f"have a bias instead of the shift that norm {self._sites.label} does not bring: {shown}"
+            )
+
+
+def give_bias(layer: Any) -> Any:
+    """Give a `Dense` or `Conv` layer without a bias one that starts from zeros.
+
+    Returns:
+        The bias, a Gluon parameter.
+    """
+    layer.bias = layer.params.get("bias", shape=(layer.weight.shape[0],), init="zeros", allow_deferred_init=True)
+    if not isinstance(layer, nn.Dense):
+        layer._kwargs["no_bias"] = False  # noqa: SLF001 - Gluon has no public name for it
+    return layer.bias

@@ -1,0 +1,132 @@
+"""Fast building blocks for norms whose statistics are shared by some examples of the batch, its chunks.
+
+Chunks of one size become channels: MXNet's BatchNorm operator then does for each of them what it does for a channel, at
+the same speed, forwards and backwards. All functions take `F` (`mx.nd` or `mx.sym`); graphs are traced for each size of
+batch (`norm_state.batch_size`), so that the chunks' sizes are plain numbers.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from normlab.backend.tracing import constant
+from normlab.ops.channelwise import batch_standardize, scale_shift, shaped_back, unbiased
+from normlab.ops.moments import Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def chunk_sizes(count: int, size: int) -> list[int]:
+    """Chunks of `size` examples, of which the last may be smaller: 10 by 4 are 4, 4, 2."""
+    return [size] * (count // size) + [count % size] * (count % size > 0)
+
+
+def even_chunk_sizes(count: int, size: int) -> list[int]:
+    """As few chunks as there can be of at most `size` examples, all but the last of one size: 9 by 4 are 3, 3, 3."""
+    chunks = -(-count // size)
+    return chunk_sizes(count, -(-count // chunks))
+
+
+def strided_chunk_sizes(count: int, size: int) -> list[int]:
+    """As few chunks as there can be of at most `size` examples, of as equal sizes as can be: 10 by 4 are 4, 3, 3."""
+    chunks = -(-count // size)
+    return [count // chunks + (index < count % chunks) for index in range(chunks)]
+
+
+def chunk_standardize(
+    F: Any,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    channels: int,
+    epsilon: float,
+    sizes: Sequence[int],
+    *,
+    groups: int = 0,
+    is_unbiased: bool = False,
+) -> tuple[Any, Moments]:
+    """Standardize each group of channels over the examples of a chunk and all positions, then scale and shift.
+
+    y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the biased variance.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        x: `(N, C, ...)`.
+        gamma: `(C,)`.
+        beta: `(C,)`.
+        channels: C.
+        epsilon: Added to the variance, inside the root.
+        sizes: The examples of each chunk, neighbours, which are N together; equal sizes together.
+        groups: Number of groups of adjacent channels, which divides C; each channel is one if not given.
+        is_unbiased: Whether the variances that are told are the unbiased estimates.
+
+    Returns:
+        y of x's shape, and the moments of each chunk, `(chunks, groups)` each, through which no gradient flows.
+    """
+    done, start = [], 0
+    for size, same in groupby(sizes):
+        chunks = len(list(same))
+        stop = start + chunks * size
+        part = x if stop - start == sum(sizes) else F.slice_axis(x, axis=0, begin=start, end=stop)
+        y, rows, mean, variance = _one_size(F, part, gamma, beta, channels, epsilon, chunks, size, groups or channels)
+        variance = unbiased(F, rows, variance) if is_unbiased else variance
+        done.append((y, *(F.reshape(value, shape=(chunks, -1)) for value in (mean, variance))))
+        start = stop
+    y, mean, variance = (F.concat(*values, dim=0) if len(done) > 1 else values[0] for values in zip(*done))
+    return y, Moments(mean, variance)
+
+
+def strided(F: Any, x: Any, chunks: int) -> Any:
+    """Examples in the order of their chunks, of which each has every `chunks`-th; x `(N, ...)`."""
+    return F.concat(*[F.slice(x, begin=(index,), end=(None,), step=(chunks,)) for index in range(chunks)], dim=0)
+
+
+def strided_back(F: Any, y: Any, count: int, chunks: int) -> Any:
+    """Examples in their old order again, from that of `strided`.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        y: `(N, ...)`.
+        count: N.
+        chunks: How many chunks there are.
+    """
+    index = F.BlockGrad(F.contrib.arange_like(y, axis=0))
+    chunk = index - chunks * F.floor(index / chunks)
+    first = chunk * (count // chunks) + F.minimum(chunk, F.ones_like(chunk) * (count % chunks))
+    return F.take(y, first + F.floor(index / chunks), axis=0)
+
+
+def _one_size(
+    F: Any,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    channels: int,
+    epsilon: float,
+    chunks: int,
+    size: int,
+    groups: int,
+) -> tuple[Any, Any, Any, Any]:
+    """Standardize chunks of one size.
+
+    Returns:
+        y of x's shape, what was standardized, with each group of channels of each chunk as a channel, and mean and
+        variance of those.
+    """
+    if chunks == 1 and groups == channels:
+        y, *of = batch_standardize(F, x, gamma, beta, channels, epsilon)
+        return y, x, *of
+    rows = x if chunks == 1 else F.swapaxes(F.reshape(x, shape=(chunks, size, -1)), dim1=0, dim2=1)
+    rows = F.reshape(rows, shape=(size, chunks * groups, -1))
+    gamma, beta = (F.tile(value, reps=(chunks,)) for value in (gamma, beta))
+    if groups == channels:
+        y, mean, variance = batch_standardize(F, rows, gamma, beta, chunks * channels, epsilon)
+    else:
+        ones, zeros = (constant(F, x, fill, chunks * groups) for fill in (1.0, 0.0))
+        y, mean, variance = batch_standardize(F, rows, ones, zeros, chunks * groups, epsilon)
+        y = scale_shift(F, F.reshape(y, shape=(size, chunks * channels, -1)), gamma, beta, chunks * channels)
+    if chunks > 1:
+        y = F.swapaxes(F.reshape(y, shape=(size, chunks, -1)), dim1=0, dim2=1)
+    return shaped_back(F, y, x), rows, mean, variance

@@ -1,0 +1,143 @@
+"""Building blocks for whitening: groups of channels, their covariance, and the product with a matrix for each group.
+
+A convolution with a 1 x 1 kernel multiplies each group by its matrix, at every position, without moving an axis. All
+functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in prediction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from normlab.backend.tracing import constant
+from normlab.errors import SpecError
+from normlab.ops.channelwise import ones_for_rows, scale_shift, shaped_back, values_per_channel
+from normlab.ops.rowwise import position_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Groups(NamedTuple):
+    """Groups of adjacent channels.
+
+    Attributes:
+        number: How many there are, G.
+        size: Channels of each, d.
+    """
+
+    number: int
+    size: int
+
+    @property
+    def channels(self) -> int:
+        """All channels, C = G d."""
+        return self.number * self.size
+
+    @classmethod
+    def of(cls, name: str, channels: int, size: int | None, most: int) -> Groups:
+        """Divide the channels of a site.
+
+        Args:
+            name: The method's name, for the message.
+            channels: C.
+            size: Channels of a group; all where there are no more. If not given, the greatest divisor up to `most`.
+            most: The most channels of a group that nobody asked for.
+
+        Raises:
+            SpecError: The size does not divide the channels.
+        """
+        divisors = [number for number in range(1, channels + 1) if channels % number == 0]
+        chosen = min(size, channels) if size else max(number for number in divisors if number <= most)
+        if chosen not in divisors:
+            raise SpecError(
+                f"{name}: group_size {size} does not divide the {channels} channels of a site; expected one of "
+                f"{', '.join(map(str, divisors))}; left out, it is the greatest of them up to {most}"
+            )
+        return cls(channels // chosen, chosen)
+
+
+def identities(shape: tuple[int, ...], _: Any) -> Any:
+    """How running matrices start, `(G, d, d)`: each as the identity."""
+    import numpy as np  # noqa: PLC0415 - listing does without
+
+    return np.broadcast_to(np.eye(shape[-1]), shape)
+
+
+def whitening_planes(F: Any, x: Any, layout: str) -> Any:
+    """Activations as `(batch, C, height, width)`; in layout NC the examples count as positions of a single one.
+
+    An exchange of axes comes last, whose backward pass writes the plain layout: see `channelwise.shaped_back`.
+    """
+    if layout == "NCHW":
+        return x
+    if layout == "NTC":
+        return F.swapaxes(F.expand_dims(x, axis=3), dim1=2, dim2=3)
+    return F.swapaxes(F.reshape(x, shape=(0, 0, 1, 1)), dim1=0, dim2=3)
+
+
+def from_whitening_planes(F: Any, planes: Any, x: Any, layout: str) -> Any:
+    """The inverse of `whitening_planes`, of x's shape."""
+    if layout == "NCHW":
+        return planes
+    if layout == "NTC":
+        return shaped_back(F, planes, x)
+    return F.reshape(F.swapaxes(planes, dim1=0, dim2=3), shape=(0, -1))
+
+
+def centred(F: Any, planes: Any, channels: int) -> tuple[Any, Any]:
+    """Planes without the mean of each channel, and that mean, `(C,)`."""
+    mean = F.mean(position_mean(F, planes, channels), axis=0)
+    return scale_shift(F, planes, constant(F, planes, 1.0, channels), -mean, channels), mean
+
+
+def unit_matrices(F: Any, like: Any, groups: Groups) -> Any:
+    """The identity for each group, `(G, d, d)`."""
+    ones = F.reshape(constant(F, like, 1.0, groups.channels), shape=(groups.number, groups.size))
+    return F.linalg.makediag(ones)
+
+
+def group_covariance(F: Any, planes: Any, groups: Groups) -> Any:
+    """The biased covariance of each group of centred channels, over the batch and all positions.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        planes: `(batch, C, height, width)`, centred.
+        groups: How the channels are divided.
+
+    Returns:
+        `(G, d, d)`.
+    """
+    number, size = groups
+    rows = F.reshape(F.reshape(planes, shape=(0, -4, number, size, -3)), shape=(-3, 0, 0))
+    products = F.reshape(F.batch_dot(rows, rows, transpose_b=True), shape=(-1, number * size * size))
+    sums = F.reshape(F.dot(ones_for_rows(F, products), products, transpose_a=True), shape=(number, size, size))
+    return F.broadcast_div(sums, F.reshape(values_per_channel(F, planes), shape=(1, 1, 1)))
+
+
+def multiplied(F: Any, planes: Any, matrices: Any, gamma: Any, beta: Any, groups: Groups) -> Any:
+    """Multiply each group at each position by its matrix, then scale and shift by channel.
+
+    Args:
+        F: `mx.nd` or `mx.sym`.
+        planes: `(batch, C, height, width)`.
+        matrices: `(G, d, d)`.
+        gamma: `(C,)`.
+        beta: `(C,)`.
+        groups: How the channels are divided.
+
+    Returns:
+        Planes of the same shape.
+    """
+    rows = F.broadcast_mul(F.reshape(matrices, shape=(-3, 0)), F.reshape(gamma, shape=(-1, 1)))
+    weight = F.reshape(rows, shape=(groups.channels, groups.size, 1, 1))
+    return F.Convolution(planes, weight, beta, num_filter=groups.channels, num_group=groups.number, kernel=(1, 1))
+
+
+def running_shape(groups: Callable[[int], Groups]) -> Callable[[int], tuple[int, ...]]:
+    """The shape of a state of one matrix a group, as a function of the number of channels."""
+
+    def shape(channels: int) -> tuple[int, ...]:
+        number, size = groups(channels)
+        return number, size, size
+
+    return shape

@@ -1,0 +1,79 @@
+"""What a run was computed with: versions, processor, settings, plugins."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from normlab.backend.mxnet import SETTINGS, processors, threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from normlab.norms.contract import Source
+
+_PACKAGES = ("normlab", "mxnet", "gluoncv", "numpy", "scipy", "matplotlib")
+
+
+def environment(devices: Sequence[str], sources: Sequence[Source]) -> dict[str, Any]:
+    """Describe this process and machine.
+
+    Args:
+        devices: The run's devices.
+        sources: Where its parts came from.
+    """
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "processors": processors(),
+        "threads": threads(),
+        "devices": list(devices),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "settings": SETTINGS,
+        "commit": _commit(),
+        "plugins": [
+            {**source._asdict(), "sha256": sha256(Path(source.file).read_bytes()).hexdigest()}
+            for source in dict.fromkeys(sources)
+            if source.file
+        ],
+        "arguments": sys.argv[1:],
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that normlab runs from, with `+changes` if it is not as committed."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        return head + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)  # noqa: S603 - fixed words
+    return done.stdout.strip()

@@ -1,0 +1,134 @@
+"""What is measured on one run: how accurate it became, how soon, and at what cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from normlab.runs.history import History
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The measures of one run on one split. A run that diverged has no final accuracy, area or gap.
+
+    Attributes:
+        seed: The run's seed.
+        diverged: Whether it stopped being finite.
+        diverged_step: The first step known to be bad.
+        diverged_layer: The first layer known to be bad.
+        final: Accuracy of the last evaluation.
+        best: The highest accuracy of any evaluation, before it diverged too.
+        area: The mean accuracy from the first evaluation to the last: the area under the curve of accuracy against
+            steps (trapezoids), by its width.
+        gap: Accuracy on `train` less that on the split, at the end; None where `train` was not evaluated.
+        steps_to: For each threshold the step of the first evaluation that reached it; None if none did.
+        seconds_to: For each threshold the seconds until that evaluation.
+        seconds: Of training and evaluations together.
+        milliseconds: Of one training step.
+    """
+
+    seed: int
+    diverged: bool
+    diverged_step: int | None
+    diverged_layer: str | None
+    final: float | None
+    best: float | None
+    area: float | None
+    gap: float | None
+    steps_to: Mapping[float, int | None] = field(default_factory=dict)
+    seconds_to: Mapping[float, float | None] = field(default_factory=dict)
+    seconds: float | None = None
+    milliseconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How soon the runs of an arm reached a threshold. Runs that never did are counted, never averaged.
+
+    Attributes:
+        threshold: An accuracy.
+        count: Runs that reached it.
+        runs: All runs, those that diverged among them.
+        steps: The median over all runs of the steps until then; None where half of them or more never reached it.
+        seconds: The median of the seconds likewise.
+    """
+
+    threshold: float
+    count: int
+    runs: int
+    steps: float | None
+    seconds: float | None
+
+
+def measure(history: History, split: str, thresholds: Sequence[float] = ()) -> Measures:
+    """Measure a run.
+
+    Args:
+        history: The run; it has ended.
+        split: The split that counts.
+        thresholds: Accuracies.
+
+    Raises:
+        SpecError: The split was not evaluated.
+    """
+    result = history.result
+    diverged = result is not None and result.status == "diverged"
+    accuracies = history.accuracy(split)
+    final = accuracies[-1] if accuracies and not diverged else None
+    present = [accuracy for accuracy in accuracies if accuracy is not None]
+    first = {threshold: _first(accuracies, threshold) for threshold in thresholds}
+    return Measures(
+        seed=history.seed,
+        diverged=diverged,
+        diverged_step=result.diverged_step if result and diverged else None,
+        diverged_layer=result.diverged_layer if result and diverged else None,
+        final=final,
+        best=max(present, default=None),
+        area=None if diverged else _area(history.steps, accuracies),
+        gap=None if final is None else _gap(history, final),
+        steps_to={t: None if i is None else history[i].step for t, i in first.items()},
+        seconds_to={t: None if i is None else history[i].seconds for t, i in first.items()},
+        seconds=result.training_seconds + result.evaluation_seconds if result else None,
+        milliseconds=1000 * result.training_seconds / result.steps if result and result.steps else None,
+    )
+
+
+def reached(runs: Sequence[Measures], threshold: float) -> Reached:
+    """How soon the runs of an arm reached a threshold, one of those that they were measured with."""
+    steps = [run.steps_to[threshold] for run in runs]
+    seconds = [run.seconds_to[threshold] for run in runs]
+    count = sum(step is not None for step in steps)
+    return Reached(threshold, count, len(runs), _median(steps), _median(seconds))
+
+
+def _first(accuracies: Sequence[float | None], threshold: float) -> int | None:
+    return next((i for i, value in enumerate(accuracies) if value is not None and value >= threshold), None)
+
+
+def _gap(history: History, final: float) -> float | None:
+    train = history.accuracy("train")[-1] if "train" in history.splits else None
+    return None if train is None else train - final
+
+
+def _area(steps: Sequence[int], accuracies: Sequence[float | None]) -> float | None:
+    points = [(step, accuracy) for step, accuracy in zip(steps, accuracies) if accuracy is not None]
+    if len(points) < len(accuracies) or not points:
+        return None
+    if len(points) == 1:
+        return points[0][1]
+    pieces = [(b - a) * (one + other) / 2 for (a, one), (b, other) in zip(points, points[1:])]
+    return math.fsum(pieces) / (points[-1][0] - points[0][0])
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """The median, with what is None above all numbers."""
+    ordered = sorted(math.inf if value is None else value for value in values)
+    if not ordered:
+        return None
+    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return None if math.isinf(middle) else middle

@@ -1,0 +1,53 @@
+"""Choosing the nuisance values of an arm by its trials: the same grid, trials and seeds for every arm."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from normlab.spec.dump import in_line
+from normlab.study.design.arms import Trial
+from normlab.study.design.design import TRIAL_SPLIT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from normlab.runs.history import History
+
+
+def trial(point: Mapping[str, Any], runs: Sequence[History], seeds: int) -> Trial:
+    """One point of the grid with what its runs came to.
+
+    Args:
+        point: Values of the nuisance keys.
+        runs: The runs that ended.
+        seeds: How many there should be.
+    """
+    finals = [run.final().get(f"{TRIAL_SPLIT}_accuracy") for run in runs]
+    scores = [score for score in finals if score is not None]
+    return Trial(point, tuple(runs), fmean(scores) if scores and len(scores) == seeds else None)
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The trial of the highest score, the first of several; None if none is feasible."""
+    feasible = [(each.score, -index) for index, each in enumerate(trials) if each.score is not None]
+    return trials[-max(feasible)[1]] if feasible else None
+
+
+def told(label: str, trials: Sequence[Trial], grid: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Sentences on what an arm's tuning leaves open: a choice at the edge of the grid, no feasible trial."""
+    chosen = best(trials)
+    if chosen is None:
+        return [f"{label}: all {len(trials)} trials diverged or failed, so nothing could be chosen; widen the grid"]
+    lines = [_edge(label, key, chosen.settings[key], values) for key, values in grid.items()]
+    return [line for line in lines if line]
+
+
+def _edge(label: str, key: str, value: Any, values: Sequence[Any]) -> str:
+    """A sentence if the value is the lowest or highest of numbers; other grids have no edge."""
+    if len(values) == 1 or not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
+        return ""
+    if value not in (min(values), max(values)):
+        return ""
+    where = "below" if value == min(values) else "above"
+    return f"{label}: the best {key} is {in_line(value)}, at the edge of its grid; widen it {where}"

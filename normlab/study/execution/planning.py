@@ -1,0 +1,207 @@
+"""The plan of a study: which runs there are, which are done, how long the rest takes, what they can show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from normlab.runs.history import History
+from normlab.study.analysis.statistics import detectable_difference, reachable_p, seeds_needed
+from normlab.study.design import tuning
+from normlab.study.execution.pool import Pool, Task
+from normlab.study.execution.timing import BASES, Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from normlab.spec import Spec
+    from normlab.study.design.design import ArmDesign, Design
+
+POWER = 0.8
+"""The chance with which the difference told would be found."""
+
+
+@dataclass
+class ArmPlan:
+    """What an arm needs.
+
+    Attributes:
+        label: The arm.
+        trials: Its trials in all.
+        trials_done: Those that are stored.
+        finals: Its final runs in all.
+        finals_done: Those that are stored, as far as its trials tell which they are.
+        seconds: What is left takes so long, one after the other.
+        bases: What that rests on, of `normlab.study.execution.timing.BASES`; empty if nothing is left.
+    """
+
+    label: str
+    trials: int
+    finals: int
+    trials_done: int
+    finals_done: int
+    seconds: float = 0.0
+    bases: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """What a study is about to do.
+
+    Attributes:
+        name: The study.
+        arms: Its arms.
+        jobs: Worker processes.
+        threads: Threads of each.
+        seeds: Final runs an arm.
+        level: Chance of a false alarm over all arms.
+        detectable: The smallest difference found at 80 % power, in standard deviations of the paired differences.
+        others: Arms beside the baseline, over which the level is shared.
+        reachable: The smallest p value of the exact test by sign flips, for one arm.
+        needed: Seeds with which that test reaches the level.
+    """
+
+    name: str
+    jobs: int
+    threads: int
+    seeds: int
+    level: float
+    others: int
+    detectable: float
+    reachable: float
+    needed: int
+    arms: list[ArmPlan] = field(default_factory=list)
+
+    @property
+    def can_decide_by_signs(self) -> bool:
+        """Whether the exact test by sign flips can reach the level at all, whatever the runs come to."""
+        return self.reachable <= self.level / self.others
+
+    @property
+    def left(self) -> int:
+        """Runs that are not stored."""
+        return sum(arm.trials - arm.trials_done + arm.finals - arm.finals_done for arm in self.arms)
+
+    @property
+    def done(self) -> int:
+        """Runs that are stored."""
+        return sum(arm.trials_done + arm.finals_done for arm in self.arms)
+
+    @property
+    def seconds(self) -> float:
+        """What is left takes so long, with all workers."""
+        return sum(arm.seconds for arm in self.arms) / self.jobs
+
+    @property
+    def bases(self) -> list[str]:
+        """What the time rests on, for any arm."""
+        return [basis for basis in BASES if any(basis in arm.bases for arm in self.arms)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; a number that is infinite is None."""
+        own = {key: value for key, value in vars(self).items() if key != "arms"}
+        own["detectable"] = own["detectable"] if math.isfinite(self.detectable) else None
+        return {
+            **own,
+            "arms": [vars(arm) for arm in self.arms],
+            "left": self.left,
+            "done": self.done,
+            "seconds_left": self.seconds,
+        }
+
+
+def plan(design: Design, out: str | Path, jobs: int, threads: int) -> Plan:
+    """Find out what a study has to do.
+
+    Args:
+        design: The study.
+        out: Where run directories go.
+        jobs: Worker processes.
+        threads: Threads of each.
+    """
+    question = design.question
+    others = max(1, len(design.arms) - 1)
+    result = Plan(
+        name=question.name,
+        jobs=jobs,
+        threads=threads,
+        seeds=len(question.seeds),
+        level=question.level,
+        others=others,
+        detectable=detectable_difference(len(question.seeds), question.level / others, POWER),
+        reachable=reachable_p(len(question.seeds)),
+        needed=seeds_needed(question.level / others),
+    )
+    _Planner(design, str(out), result).fill()
+    return result
+
+
+class _Planner:
+    def __init__(self, design: Design, out: str, result: Plan) -> None:
+        self._design, self._out, self._plan = design, out, result
+        self._heard: dict[str, Any] = {}
+
+    def fill(self) -> None:
+        """Find what is stored, and what the rest costs."""
+        with Pool(1, self._plan.threads, self._hear) as self._pool:
+            trials = [self._stored(self._trials(arm)) for arm in self._design.arms]
+            finals = [self._stored(self._finals(arm, found)) for arm, found in zip(self._design.arms, trials)]
+            question = self._design.question
+            counts = len(self._design.points) * len(question.tuning_seeds), len(question.seeds)
+            for arm, tried, ended in zip(self._design.arms, trials, finals):
+                done = sum(run is not None for run in tried), sum(run is not None for run in ended)
+                self._plan.arms.append(ArmPlan(arm.label, *counts, *done))
+            if self._plan.left:
+                self._estimate(_ended(trials), _ended(finals))
+
+    def _trials(self, arm: ArmDesign) -> list[Spec]:
+        seeds = self._design.question.tuning_seeds
+        return [self._design.trial_spec(arm, point, seed) for point in self._design.points for seed in seeds]
+
+    def _finals(self, arm: ArmDesign, trials: Sequence[History | None]) -> list[Spec]:
+        """The specs of the final runs; none while the trials don't tell yet."""
+        question, chosen = self._design.question, {}
+        if self._design.points:
+            width = len(question.tuning_seeds)
+            runs = [trials[start : start + width] for start in range(0, len(trials), width)]
+            if None in trials:
+                return []
+            tried = [
+                tuning.trial(point, [run for run in of_point if run is not None], width)
+                for point, of_point in zip(self._design.points, runs)
+            ]
+            best = tuning.best(tried)
+            if best is None:
+                return []
+            chosen = dict(best.settings)
+        return [self._design.final_spec(arm, chosen, seed) for seed in question.seeds]
+
+    def _stored(self, specs: Sequence[Spec]) -> list[History | None]:
+        """The stored run of each spec."""
+        found = [self._ask(Task(spec, self._out, kind="find")) for spec in specs]
+        return [History.load(event["directory"]) if event.get("stored") else None for event in found]
+
+    def _ask(self, task: Task) -> dict[str, Any]:
+        self._pool.add([task])
+        self._pool.work()
+        return self._heard
+
+    def _hear(self, _: Task, event: dict[str, Any]) -> None:
+        self._heard = event
+
+    def _estimate(self, trials: Sequence[Sequence[History]], finals: Sequence[Sequence[History]]) -> None:
+        """Seconds of what is left, arm by arm."""
+        timing = Timing(self._design, self._ask)
+        for index, row in enumerate(self._plan.arms):
+            lefts = row.trials - row.trials_done, row.finals - row.finals_done
+            for phase, runs, left in zip(("trial", "final"), (trials, finals), lefts):
+                if left:
+                    seconds, basis = timing.seconds(phase, index, runs[index])
+                    row.seconds += left * seconds
+                    row.bases += [basis] if basis not in row.bases else []
+
+
+def _ended(found: Sequence[Sequence[History | None]]) -> list[list[History]]:
+    return [[run for run in of_arm if run is not None] for of_arm in found]
