@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from normlab.runs.history import Header, History, Record, Result
+from normlab.runs.history import HISTORY, RESULT, Header, History, HistoryWriter, Record, Result
 from normlab.study.design.study_file import load_study
 from normlab.study.execution.execution import Watcher
 
@@ -111,3 +111,16 @@ class Recorder(Watcher):
 
     def of(self, kind):
         return [entry[1:] for entry in self.told if entry[0] == kind]
+
+
+def stored(root, label="none", seed=0, accuracy=0.9, *, name="small", finished=True, **keywords):
+    """A run directory with history and result."""
+    made = history(label, seed, accuracy, name=name, **keywords)
+    folder = root / name / f"{label}-s{seed}"
+    folder.mkdir(parents=True)
+    with HistoryWriter(folder / HISTORY, made.header) as writer:
+        for record in made.records:
+            writer.append(record)
+    if finished:
+        made.result.save(folder / RESULT)
+    return folder

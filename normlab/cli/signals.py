@@ -25,8 +25,8 @@ def listen() -> None:
     """From here on, the first SIGINT or SIGTERM stops the command, and any further one ends the process at once.
 
     What stops in good order is asked to (`normlab.experiment.stopping`). Elsewhere the signal becomes an exception:
-    SIGINT `KeyboardInterrupt`, SIGTERM `Terminated`. A signal that the process was started to ignore, as a shell does for
-    what runs in the background, is still ignored.
+    SIGINT `KeyboardInterrupt`, SIGTERM `Terminated`. A signal that the process was started to ignore, as a shell does
+    for what runs in the background, is still ignored.
     """
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -29,8 +29,8 @@ class Examples(NamedTuple):
     Attributes:
         inputs: `(N, ...)`, as `Augmenter.stored` gives them, or as the network takes them.
         labels: `(N,)`.
-        tiers: The same inputs in tiers (see `normlab.backend.passes.tiling`): the values, then the columns, then the rows
-            of each, and the places of all examples; empty without.
+        tiers: The same inputs in tiers (see `normlab.backend.passes.tiling`): the values, then the columns, then the
+            rows of each, and the places of all examples; empty without.
     """
 
     inputs: Any

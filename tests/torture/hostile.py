@@ -39,7 +39,7 @@ def documents(folder: Path) -> Tally:
 def generated() -> Tally:
     """2,000 random documents, and what the hostile ones cost, by the tests that hold it ordinarily with fewer."""
     tally = Tally("tests of hostile YAML with 2,000 generated documents, under 0.2 s and 100 MB each")
-    chosen = ["tests/test_spec_hostile.py", "-k", "random or cost", "-q", "-p", "no:cacheprovider"]
+    chosen = ["tests/spec/test_hostile.py", "-k", "random or cost", "-q", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *chosen]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(NORMLAB_TORTURE="1"), capture_output=True, text=True, check=False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drawing_plugin import PLUGIN
 from tally import Tally
-from test_training_draws import PLUGIN
 from trials import SPEC, Asking, Watcher, dice, differences, killed_and_resumed, spec_of
 
 from normlab import experiment

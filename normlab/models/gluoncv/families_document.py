@@ -9,7 +9,7 @@ _HEAD = """\
 
 `model: {name: gluoncv, network: cifar_resnet20_v1}` builds a network of GluonCV's model zoo, without pretrained
 weights, and puts the chosen norm in the place of each of its batch norms. Every family below is built and trained by
-`tests/test_models_gluoncv_families.py`, its first member on images of the size given; a network
+`tests/models/test_gluoncv_families.py`, its first member on images of the size given; a network
 that can't take other images says so.
 
 What a norm can do in it depends on the way in which it acts:

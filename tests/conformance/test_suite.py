@@ -113,7 +113,7 @@ def test_method_that_can_not_be_made_stops_there():
 @pytest.mark.parametrize(
     ("factory", "why"),
     [
-        (Raises, "ZeroDivisionError: nobody expects this (test_conformance_runner.py:"),
+        (Raises, "ZeroDivisionError: nobody expects this (test_suite.py:"),
         (Leaves, "SystemExit: 3"),
         (Mismatched, "layer NC: it raises MXNetError: "),
     ],

@@ -15,7 +15,7 @@ from normlab.norms.contract import Norm
 from normlab.norms.ways import NormLayer
 from normlab.spec import load_spec
 
-FOLDER = Path(__file__).parents[1] / "configs" / "norms"
+FOLDER = Path(__file__).parents[2] / "configs" / "norms"
 SHIPPED = {name: norm for name, norm in catalog().norms.entries.items() if norm.source.distribution == "normlab"}
 QUICK = [
     "dataset.limit=200",

@@ -10,7 +10,7 @@ from normlab.errors import ExitStatus, SpecError
 from normlab.spec import Part, load_spec, parse_spec
 
 GOOD = "dataset: mnist\nmodel: mlp\noptimizer: sgd\ntraining: {steps: 5}\n"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -11,25 +11,12 @@ from pathlib import Path
 
 import pytest
 from cli_tools import environment
-from study_support import history
+from study_support import history, stored
 
 from normlab.runs import index
 from normlab.runs.history import HISTORY, RESULT, HistoryWriter, Record
 from normlab.runs.index import INDEX, listed, rebuild
 from normlab.runs.scan import directories, read_row
-
-
-def stored(root, label="none", seed=0, accuracy=0.9, *, name="small", finished=True, **keywords):
-    """A run directory with history and result."""
-    made = history(label, seed, accuracy, name=name, **keywords)
-    folder = root / name / f"{label}-s{seed}"
-    folder.mkdir(parents=True)
-    with HistoryWriter(folder / HISTORY, made.header) as writer:
-        for record in made.records:
-            writer.append(record)
-    if finished:
-        made.result.save(folder / RESULT)
-    return folder
 
 
 def scanned(root):
@@ -148,13 +135,13 @@ def test_the_index_can_be_rebuilt(root):
 def test_processes_that_list_and_store_at_once_lose_nothing(root):
     code = (
         "import sys; from pathlib import Path; from normlab.runs.index import listed\n"
-        "from test_study_index import stored\n"
+        "from study_support import stored\n"
         "root, number = Path(sys.argv[1]), int(sys.argv[2])\n"
         "for seed in range(10):\n"
         "    stored(root, f'n{number}', seed)\n"
         "    listed(root)\n"
     )
-    path = os.pathsep.join([str(Path(__file__).parent), environment()["PYTHONPATH"]])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), environment()["PYTHONPATH"]])
     env = {**environment(), "PYTHONPATH": path}
     several = [subprocess.Popen([sys.executable, "-c", code, str(root), str(n)], env=env) for n in range(4)]
     assert [process.wait() for process in several] == [0] * 4

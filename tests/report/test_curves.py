@@ -140,7 +140,7 @@ def test_the_same_history_gives_the_same_bytes_in_every_process_and_setting(tmp_
         (tmp_path / "matplotlibrc").write_text(own)
         environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "PYTHONHASHSEED": str(number)}
         path = tmp_path / f"{number}.svg"
-        here = str(Path(__file__).parent)
+        here = str(Path(__file__).parents[1])
         subprocess.run([sys.executable, "-c", script, here, str(path)], env=environment, check=True)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
@@ -155,7 +155,7 @@ def test_drawing_needs_no_pyplot_and_warns_of_nothing(tmp_path):
         "write_accuracy_svg(curve(), sys.argv[2])\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     subprocess.run([sys.executable, "-W", "error", "-c", script, here, str(tmp_path / "a.svg")], check=True)
 
 

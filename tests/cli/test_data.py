@@ -114,7 +114,7 @@ def test_help_shows_examples_and_needs_neither_numpy_nor_pydantic():
         "data(['--help'], standalone_mode=False)\n"
         "print(sorted({'numpy', 'pydantic', 'mxnet', 'pooch'} & set(sys.modules)))\n"
     )
-    here = Path(__file__).parent.parent
+    here = Path(__file__).parents[2]
     output = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, check=True, text=True).stdout
     assert "  normlab data fetch fashion_mnist " in output
     assert output.endswith("[]\n")

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 from cli_tools import environment, normlab
-from test_study_index import stored
+from study_support import stored
 
 from normlab.runs.history import Status
 from normlab.runs.lock import locked

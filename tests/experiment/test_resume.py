@@ -14,6 +14,7 @@ from normlab.errors import CheckpointError, Interrupted, StorageError
 from normlab.experiment import session
 from normlab.experiment.observer import Observer
 from normlab.runs.checkpoint import Generations
+from normlab.runs.directory import RunDirectory
 from normlab.runs.history import History, Result
 from normlab.runs.lock import locked
 from normlab.runs.scan import read_row

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml as pyyaml
+from schema_support import accepts
 from study_support import SPEC, written
-from test_spec_json_schema import accepts
 
 from normlab.errors import SpecError
 from normlab.study import stored
@@ -17,7 +17,7 @@ from normlab.study.design.json_schema import json_schema
 from normlab.study.design.study_file import load_study
 from normlab.study.design.study_schema import StudyFile
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GOOD = {"spec": "small.yaml", "scientific": {"norm": ["none", "batch"]}}
 ONE_ARM = {"norm": "batch"}
 GRID = {"from": 0.01, "to": 1, "scale": "log", "count": 3}

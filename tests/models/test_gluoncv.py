@@ -102,7 +102,7 @@ def test_pretrained_weights_are_never_asked_for(monkeypatch):
 
 
 def test_the_page_on_gluoncv_is_the_list_of_families():
-    page = Path(__file__).parent.parent / "docs" / "gluoncv.md"
+    page = Path(__file__).parents[2] / "docs" / "gluoncv.md"
     assert page.read_text(encoding="utf-8") == document(), (
         "docs/gluoncv.md is not what normlab.models.gluoncv.families says; write it again with "
         "normlab.models.gluoncv.families_document.document()"

@@ -166,11 +166,11 @@ def test_names_that_cannot_be_printed_are_no_failure(tmp_path, name):
 
 def test_the_same_study_gives_the_same_bytes_in_every_process(tmp_path):
     script = (
-        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import os, sys; sys.path[:0] = [sys.argv[1], os.path.dirname(sys.argv[1])]\n"
         "from pathlib import Path\n"
         "if sys.argv[3:] and hasattr(os, 'sched_setaffinity'):\n"
         "    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])\n"
-        "from test_report_study import compared, write_report\n"
+        "from test_study import compared, write_report\n"
         "write_report(compared(), Path(sys.argv[2]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert 'pandas' not in sys.modules and 'mxnet' not in sys.modules\n"

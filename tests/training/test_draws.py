@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawing_plugin import PLUGIN
 
 from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
@@ -13,44 +14,6 @@ from normlab.spec import parse_spec
 
 mx = mxnet()
 
-PLUGIN = '''
-"""A network and a norm that draw."""
-
-from normlab.catalog.entries import Model
-from normlab.catalog.hookspecs import hookimpl
-from normlab.norms.contract import Norm, NormLayer
-
-
-def dropping(sites, shape, classes, *, rate: float = 0.5):
-    """Dense layers with dropout between them."""
-    from normlab.backend.mxnet import mxnet
-    from normlab.models.dropout import Dropout
-    from normlab.models.tree import sequence
-
-    nn = mxnet().gluon.nn
-    first, last = nn.Dense(12, activation="relu"), nn.Dense(classes)
-    site = sites.norm(12, "NC")
-    return sequence([("dense0", first), ("site0", site), ("dropout0", Dropout(rate)), ("dense1", last)])
-
-
-class Noise(NormLayer):
-    """Adds noise in training."""
-
-    random = True
-
-    def hybrid_forward(self, F, x):
-        return x + F.random.normal_like(x) if self.training else x
-
-
-@hookimpl
-def normlab_models():
-    yield Model("dropping", dropping)
-
-
-@hookimpl
-def normlab_norms():
-    yield Norm("noise", layer=Noise)
-'''
 
 SPEC = """
 name: drawn

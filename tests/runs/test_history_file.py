@@ -21,7 +21,7 @@ from normlab.errors import StorageError
 from normlab.runs.files import checksum
 from normlab.runs.history import HISTORY, Header, History, HistoryWriter, Record
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 GOLDEN_RECORDS = (
     Record(20, 20 / 550, 2000, 0.5309417, {"train": 0.8430, "test": 0.8531}, {"train": 221.4, "test": 1 / 3}),
     Record(40, 40 / 550, 4000, 1.06, {"train": 0.1 + 0.2, "test": None}, {"train": None, "test": 5e-324}),
@@ -295,7 +295,7 @@ with HistoryWriter.resume(path, last) as writer:
 def test_a_history_survives_kills_without_gap_or_duplicate(tmp_path, seed):
     path, chance = tmp_path / HISTORY, random.Random(seed)  # noqa: S311 - moments of kills
     HistoryWriter(path, HEADER).close()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     for _ in range(3):
         before = len(History.load(path))
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(path), str(before)], env=environment)

@@ -59,7 +59,7 @@ def test_eight_processes_on_one_empty_cache_make_one_download():
         "from normlab.datasets import store\n"
         "assert {n: p.contents for n, p in store.load(tiny(sys.argv[2])).items()} == contents()\n"
     )
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     with served(gzips(), seconds=0.2) as (home, asked):
         command = [sys.executable, "-c", code, str(here), home]
         processes = [subprocess.Popen(command, cwd=here.parent, stderr=subprocess.PIPE) for _ in range(8)]
@@ -202,7 +202,7 @@ def test_progress_is_shown_on_a_terminal_only():
         "from normlab.datasets import store\n"
         "with served(gzips()) as (home, _): store.load(tiny(home))\n"
     )
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     command = [sys.executable, "-c", code, str(here)]
     plain = subprocess.run(command, cwd=here.parent, capture_output=True, check=True)
     assert (plain.stdout, plain.stderr) == (b"", b"")

@@ -193,7 +193,7 @@ def raised(error):
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (ValueError("two\n  lines"), "ValueError: two lines (test_conformance_subjects.py:"),
+        (ValueError("two\n  lines"), "ValueError: two lines (test_subjects.py:"),
         (SpecError("groups 3 does not divide 8"), "groups 3 does not divide 8 (test"),
         (PluginBroken("no such state"), "no such state (test"),
     ],

@@ -20,7 +20,7 @@ from normlab.runs.checkpoint import Checkpoint, Generations
 from normlab.runs.files import temporary_name
 from normlab.runs.manifest import MANIFEST, read_sealed, write_sealed
 
-GOLDEN = Path(__file__).parent / "golden" / "checkpoint-v1"
+GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint-v1"
 
 
 @pytest.fixture

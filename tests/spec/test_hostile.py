@@ -22,7 +22,7 @@ from normlab.errors import SpecError
 from normlab.spec import Spec, load_spec, parse_spec
 from normlab.spec import yaml as reader
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RANDOM_DOCUMENTS = 2000 if os.environ.get("NORMLAB_TORTURE") else 200
 MOST_SECONDS = 0.2
 MOST_BYTES = 100e6
