@@ -20,15 +20,14 @@ from normlab.version import __version__
 
 if TYPE_CHECKING:
     from normlab.api import compare, norm, run
-    from normlab.catalog.entries import DataSource, Model
-    from normlab.catalog.hookspecs import hookimpl
+    from normlab.backend.initializers import Initializer
+    from normlab.catalog.hookspecs import DataSource, Model, hookimpl
     from normlab.datasets.base import Dataset, Split
     from normlab.errors import NormlabError, SpecError
     from normlab.experiment.observer import Observer
     from normlab.norms.batch import BatchNorm
     from normlab.norms.batch_layer import BatchLayer
     from normlab.norms.contract import Norm
-    from normlab.norms.parameters import Initializer
     from normlab.norms.ways import NormGradient, NormInitialize, NormLayer, NormProject, NormResidual, NormWeight
     from normlab.runs.history import History
     from normlab.spec import Spec, load_spec
@@ -65,11 +64,11 @@ __all__ = [
 _HOMES = {
     "BatchLayer": "normlab.norms.batch_layer",
     "BatchNorm": "normlab.norms.batch",
-    "DataSource": "normlab.catalog.entries",
+    "DataSource": "normlab.catalog.hookspecs",
     "Dataset": "normlab.datasets.base",
     "History": "normlab.runs.history",
-    "Initializer": "normlab.norms.parameters",
-    "Model": "normlab.catalog.entries",
+    "Initializer": "normlab.backend.initializers",
+    "Model": "normlab.catalog.hookspecs",
     "Norm": "normlab.norms.contract",
     "NormGradient": "normlab.norms.ways",
     "NormInitialize": "normlab.norms.ways",

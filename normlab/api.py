@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from normlab.runs.history import History
     from normlab.spec import Spec
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.execution.execution import Watcher
+    from normlab.study.execution.jobs import Watcher
 
 PLOT = "accuracy.svg"
 
@@ -67,8 +67,8 @@ def compare(
         NotComparable: Stored runs differ in more than what is studied.
         StorageError: Something can't be read or written.
     """
-    from normlab.study.conduct import conduct  # noqa: PLC0415 - runs alone need no scipy
     from normlab.study.design.study_file import design_from, load_study  # noqa: PLC0415 - as above
+    from normlab.study.run import conduct  # noqa: PLC0415 - runs alone need no scipy
 
     given = {"seeds": seeds, "nuisance": nuisance, **options}
     if norms is not None:

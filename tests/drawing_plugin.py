@@ -5,7 +5,7 @@ from __future__ import annotations
 PLUGIN = '''
 """A network and a norm that draw."""
 
-from normlab.catalog.entries import Model
+from normlab.catalog.hookspecs import Model
 from normlab.catalog.hookspecs import hookimpl
 from normlab.norms.contract import Norm, NormLayer
 
@@ -13,7 +13,7 @@ from normlab.norms.contract import Norm, NormLayer
 def dropping(sites, shape, classes, *, rate: float = 0.5):
     """Dense layers with dropout between them."""
     from normlab.backend.mxnet import mxnet
-    from normlab.models.dropout import Dropout
+    from normlab.models.layers import Dropout
     from normlab.models.tree import sequence
 
     nn = mxnet().gluon.nn

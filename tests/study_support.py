@@ -6,7 +6,7 @@ import textwrap
 
 from normlab.runs.history import HISTORY, RESULT, Header, History, HistoryWriter, Record, Result
 from normlab.study.design.study_file import load_study
-from normlab.study.execution.execution import Watcher
+from normlab.study.execution.jobs import Watcher
 
 SPEC = """\
 name: small

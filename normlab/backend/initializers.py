@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable, Union
 
 from normlab.backend.mxnet import mxnet
 
-if TYPE_CHECKING:
-    from normlab.norms.parameters import Initializer
+#: How a parameter starts: a constant, one of Gluon's names ("ones", "zeros"), or a function of (shape, generator).
+Initializer = Union[float, str, Callable[..., Any]]
 
 
 def drawn(draw: Callable[..., Any]) -> Any:

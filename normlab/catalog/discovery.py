@@ -9,9 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from normlab.catalog.inspection import without_hooks
-from normlab.catalog.loading import Loader
-from normlab.catalog.record import PluginRecord
+from normlab.catalog.loading import Loader, without_hooks
+from normlab.catalog.plugin_record import PluginRecord
 from normlab.errors import suggestion
 from normlab.version import __version__
 

@@ -1,16 +1,65 @@
-"""The hooks through which everything enters normlab: its own parts, shipped plugins and a stranger's package alike."""
+"""What plugins register besides norms: networks and data sets."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import pluggy
 
+from normlab.norms.contract import Source
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from normlab.catalog.entries import DataSource, Model
     from normlab.norms.contract import Norm
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network, as a plugin registers it.
+
+    Attributes:
+        name: Its name in specs.
+        build: `build(sites, shape, classes, *, ...)` gives a Gluon block; its keyword-only arguments are the schema.
+        summary: One line on what it is.
+        paper: `arXiv:...`, `doi:...` or an address.
+        source: Where it came from; filled in by the catalogue.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    summary: str = ""
+    paper: str = ""
+    source: Source = field(default=Source(), compare=False)
+
+    @property
+    def factories(self) -> tuple[Callable[..., Any], ...]:
+        """What its schema is read from."""
+        return (self.build,)
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set, as a plugin registers it.
+
+    Attributes:
+        name: Its name in specs.
+        load: `load(*, ...)` gives a `normlab.datasets.Dataset`; its keyword-only arguments are the schema.
+        summary: One line on what it is.
+        source: Where it came from; filled in by the catalogue.
+    """
+
+    name: str
+    load: Callable[..., Any]
+    summary: str = ""
+    source: Source = field(default=Source(), compare=False)
+
+    @property
+    def factories(self) -> tuple[Callable[..., Any], ...]:
+        """What its schema is read from."""
+        return (self.load,)
+
 
 #: The version of the hooks. A plugin module may state the one that it needs as `NORMLAB_HOOKS = 1`.
 HOOKS_VERSION = 1

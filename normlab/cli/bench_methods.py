@@ -10,9 +10,9 @@ from normlab.catalog.signature import check, names, schema
 from normlab.conformance.subjects.cost_subjects import Asked
 from normlab.errors import SpecError, suggestion
 from normlab.spec.document import Document
-from normlab.spec.dump import in_line
 from normlab.spec.part import OnePart, Part
 from normlab.spec.problems import problems
+from normlab.spec.values import in_line
 from normlab.spec.yaml import compose
 
 if TYPE_CHECKING:

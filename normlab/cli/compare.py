@@ -15,8 +15,8 @@ from normlab.errors import ExitStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from normlab.study.conduct import Conducted
     from normlab.study.design.design import Design
+    from normlab.study.run import Conducted
 
 EXAMPLES = (
     ("normlab compare configs/mnist_bn.yaml --norms none,batch --seeds 10", "two methods, ten seeds each"),
@@ -101,7 +101,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(design: Design, given: Mapping[str, Any]) -> int:
-    from normlab.study import conduct
+    from normlab.study import run as conduct
     from normlab.study.execution import planning
     from normlab.study.execution.pool import thread_budget
 
@@ -118,7 +118,7 @@ def _plan(design: Design, given: Mapping[str, Any]) -> int:
 
 def _conducted(design: Design, given: Mapping[str, Any]) -> Conducted:
     from normlab.cli.views.compare_view import choose
-    from normlab.study.conduct import conduct
+    from normlab.study.run import conduct
 
     with choose(design.question.split, quiet=given["quiet"], as_json=given["as_json"]) as view:
         return conduct(design, given["out"], given["jobs"], view, fail_fast=given["fail_fast"])

@@ -14,7 +14,7 @@ from normlab.errors import ExitStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.catalog.record import PluginRecord
+    from normlab.catalog.plugin_record import PluginRecord
 
 EXAMPLES = (
     ("normlab plugins", "installed plugins, and what is wrong with any"),

@@ -60,7 +60,7 @@ def report(
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value not in (None, ())}
     comparison, folder = _compared([Path(run) for run in runs], changes, allow)
     import_matplotlib()
-    from normlab.report.study import write_report
+    from normlab.report.writing import write_report
 
     files = write_report(comparison, Path(out) if out else folder)
     if as_json:
@@ -76,7 +76,7 @@ def report(
 
 def _compared(paths: Sequence[Path], changes: dict[str, Any], allow: tuple[str, ...]) -> tuple[Comparison, Path]:
     """The comparison, and the folder where it is written by default."""
-    from normlab.study import stored
+    from normlab.study import storage as stored
     from normlab.study.analysis.comparison import compare
 
     if len(paths) == 1 and (paths[0] / stored.STUDY).exists():
@@ -85,7 +85,7 @@ def _compared(paths: Sequence[Path], changes: dict[str, Any], allow: tuple[str, 
         study = stored.load(paths[0])
         question = replace(study.question, **changes)
         return compare(question, study.arms, pairing=study.pairing, warnings=study.warnings), paths[0]
-    from normlab.study.analysis.gathering import gathered
+    from normlab.study.analysis.collect import gathered
 
     question, arms, told = gathered(paths, allowed=allow, **changes)
     from normlab.study.analysis.pairing import pairing

@@ -14,13 +14,13 @@ from normlab.cli.help import CONTEXT, WithExamples
 from normlab.cli.lazy import SuggestingGroup
 from normlab.cli.views import output
 from normlab.errors import ExitStatus, SpecError, StorageError
-from normlab.runs.scan import STATUSES, is_run
+from normlab.runs.index import STATUSES, is_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from normlab.runs.history import History
-    from normlab.runs.scan import Row
+    from normlab.runs.index import Row
 
 EXAMPLES = (
     ("normlab runs", "all runs below runs/"),

@@ -25,7 +25,7 @@ def schema(study: bool) -> None:
     With it, an editor completes the keys of a spec and marks mistakes while you type.
     """
     if study:
-        from normlab.study.design.json_schema import json_schema
+        from normlab.study.design.study_schema import json_schema
     else:
         from normlab.spec import json_schema
 

@@ -17,7 +17,7 @@ from normlab.runs.files import storage_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from normlab.catalog.shelf import Shelf
+    from normlab.catalog.registry import Shelf
     from normlab.norms.contract import Norm
 
 _TEMPLATES = Path(__file__).parent / "templates"

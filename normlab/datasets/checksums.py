@@ -12,7 +12,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from normlab.datasets.places import cache_folder
+from normlab.datasets.source import cache_folder
 from normlab.errors import DataError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from normlab.datasets import idx, store
+from normlab.datasets import payload as idx
+from normlab.datasets import store
 from normlab.datasets.base import Dataset, Limit, Split, digest_of_names, partition
 from normlab.datasets.source import Download, File, Source
 

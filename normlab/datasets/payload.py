@@ -1,16 +1,26 @@
-"""Reads one data file, gzipped or plain, whole and of exactly the size it must have."""
+"""Read data files: gzipped or plain bytes of exactly the expected size, and IDX, the format of MNIST.
+
+IDX has two zero bytes, a type, the number of axes, the lengths as big-endian 32-bit numbers, and then the values.
+"""
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from normlab.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
+
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _GZIP_WINDOW = 31  # zlib's word for: 32 kB window, gzip header and trailer
@@ -61,3 +71,32 @@ def _inflated(raw: bytes, path: Path, size: int) -> bytes:
     except zlib.error as error:
         reason = str(error).rpartition(": ")[2]
         raise DataError(f"{path}: damaged gzip file ({reason}); expected {size:,} bytes when uncompressed") from error
+
+
+_UNSIGNED_BYTES = 0x08
+
+
+def parse(contents: bytes, where: str, axes: int) -> NDArray[np.uint8]:
+    """Give the array in an IDX file of unsigned bytes, as a view that can't be written.
+
+    Args:
+        contents: the whole file, uncompressed.
+        where: its name, for the message.
+        axes: 3 for images `(N, H, W)`, 1 for labels `(N,)`.
+
+    Raises:
+        DataError: another format, type or number of axes; too short or too long.
+    """
+    magic = bytes((0, 0, _UNSIGNED_BYTES, axes))
+    if contents[:4] != magic:
+        raise DataError(f"{where}: begins with {contents[:4].hex(' ')}; expected {magic.hex(' ')}, IDX of {axes} axes")
+    start = 4 + 4 * axes
+    if len(contents) < start:
+        raise DataError(f"{where}: ends after {len(contents)} bytes; expected a header of {start}")
+    shape = struct.unpack(f">{axes}I", contents[4:start])
+    if len(contents) != start + math.prod(shape):
+        raise DataError(
+            f"{where}: holds {len(contents) - start:,} bytes of data; "
+            f"expected {math.prod(shape):,} for the shape {shape} in its header",
+        )
+    return np.frombuffer(contents, np.uint8, offset=start).reshape(shape)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from normlab.catalog.entries import DataSource
-from normlab.catalog.hookspecs import hookimpl
-from normlab.datasets import arrays, cifar, mnist, places, synthetic
+from normlab.catalog.hookspecs import DataSource, hookimpl
+from normlab.datasets import arrays, cifar, mnist, synthetic
+from normlab.datasets import source as places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from normlab.datasets.base import Dataset
-    from normlab.datasets.places import Place
-    from normlab.datasets.source import Source
+    from normlab.datasets.source import Place, Source
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from normlab.models.network import Network, build
 from normlab.models.sites import ChosenNorm
 from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
-from normlab.training.evaluation import Evaluator
-from normlab.training.examples import examples
+from normlab.training.evaluation import Evaluator, examples
 from normlab.training.loop import Trainer
 from normlab.training.randomness import keyed
 

@@ -8,13 +8,15 @@ Gaussian connections. Images get a border of two zeros, by which those of 28x28 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Union
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Literal, Union
 
 from pydantic import NonNegativeInt
 
-from normlab.catalog.entries import Model
-from normlab.catalog.hookspecs import hookimpl
-from normlab.models.weight_initializers import InitializerPart, named
+from normlab.backend.mxnet import mxnet
+from normlab.catalog.hookspecs import Model, hookimpl
+from normlab.errors import SpecError
+from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
     from normlab.models.sites import Sites
 
+_MAPS = (6, 16)
+_UNITS = (120, 84)
+_SITES = len(_MAPS) + len(_UNITS)
+_KERNEL = 5
+#: A smaller image has nothing left for the second convolution.
+_SMALLEST = 12
 _XAVIER = Part(name="xavier", parameters={})
 
 
@@ -52,17 +60,39 @@ def lenet(
     Raises:
         SpecError: The images are too small, a site is beyond the fourth, or the activation is unknown.
     """
-    from normlab.models.lenet_blocks import build  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import hidden_layer, image_shape  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.tree import sequence  # noqa: PLC0415 - as above
 
-    return build(
-        sites,
-        shape,
-        classes,
-        activation=activation,
-        pooling=pooling,
-        normed=range(4) if norm_sites == "all" else norm_sites,
-        initializer=named(weight_initializer),
-    )
+    nn = mxnet().gluon.nn
+    pool = nn.AvgPool2D if pooling == "average" else nn.MaxPool2D
+    initializer = to_initializer(weight_initializer)
+    normed = range(_SITES) if norm_sites == "all" else norm_sites
+    image = image_shape(shape, "lenet", _SMALLEST)
+    beyond = sorted(site for site in normed if site >= _SITES)
+    if beyond:
+        raise SpecError(f"norm_sites: there is no hidden layer {beyond[0]}; expected 0 to {_SITES - 1}, or all")
+
+    def hidden(name: str, index: int, make: Callable[..., Any], channels: int, layout: str) -> list[tuple[str, Any]]:
+        make = partial(make, weight_initializer=initializer)
+        return hidden_layer(sites, name, index, make, channels, layout, activation=activation, has_norm=index in normed)
+
+    layers: list[tuple[str, Any]] = []
+    inputs = image.channels
+    for index, maps in enumerate(_MAPS):
+        conv = partial(nn.Conv2D, maps, _KERNEL, padding=2 if index == 0 else 0, in_channels=inputs)
+        layers += [*hidden("conv", index, conv, maps, "NCHW"), (f"pool{index}", pool(2))]
+        inputs = maps
+    inputs *= _side(image.height) * _side(image.width)
+    for index, units in enumerate(_UNITS, len(_MAPS)):
+        layers += hidden("dense", index, partial(nn.Dense, units, in_units=inputs), units, "NC")
+        inputs = units
+    layers.append(("output", nn.Dense(classes, in_units=inputs, weight_initializer=initializer)))
+    return sequence(layers)
+
+
+def _side(pixels: int) -> int:
+    """Return the rows or columns that the second pooling leaves."""
+    return (pixels // 2 - (_KERNEL - 1)) // 2
 
 
 @hookimpl

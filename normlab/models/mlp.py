@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from normlab.catalog.entries import Model
-from normlab.catalog.hookspecs import hookimpl
-from normlab.models.weight_initializers import InitializerPart, named
+from normlab.backend.mxnet import mxnet
+from normlab.catalog.hookspecs import Model, hookimpl
+from normlab.errors import SpecError
+from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
@@ -53,24 +56,36 @@ def mlp(
     Raises:
         SpecError: A site beyond the hidden layers, or an unknown activation.
     """
-    from normlab.models.mlp_blocks import build  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import hidden_layer  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.tree import sequence  # noqa: PLC0415 - as above
 
-    return build(
-        sites,
-        (*hidden, classes),
-        inputs=_product(shape),
-        activations=(*[activation] * len(hidden), output_activation),
-        normed=range(len(hidden)) if norm_sites == "all" else norm_sites,
-        norm_first=norm_position == "before",
-        initializers=(named(weight_initializer), named(bias_initializer)),
-    )
-
-
-def _product(numbers: tuple[int, ...]) -> int:
-    result = 1
-    for number in numbers:
-        result *= number
-    return result
+    dense = mxnet().gluon.nn.Dense
+    normed = range(len(hidden)) if norm_sites == "all" else norm_sites
+    beyond = sorted(site for site in normed if site >= len(hidden))
+    if beyond:
+        raise SpecError(
+            f"norm_sites: there is no hidden layer {beyond[0]}; expected numbers from 0 to {len(hidden) - 1}, or all"
+        )
+    initializers = {
+        "weight_initializer": to_initializer(weight_initializer),
+        "bias_initializer": to_initializer(bias_initializer),
+    }
+    layers: list[tuple[str, Any]] = []
+    inputs = prod(shape)
+    for index, units in enumerate((*hidden, classes)):
+        layers += hidden_layer(
+            sites,
+            "dense",
+            index,
+            partial(dense, units, in_units=inputs, **initializers),
+            units,
+            "NC",
+            activation=activation if index < len(hidden) else output_activation,
+            has_norm=index in normed,
+            norm_first=norm_position == "before",
+        )
+        inputs = units
+    return sequence(layers)
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import frozen_state
 from normlab.catalog.signature import accepted
 from normlab.errors import SpecError
-from normlab.models.dropout import noting_dropout
+from normlab.models.layers import noting_dropout
 from normlab.models.sites import ChosenNorm, Sites
 from normlab.models.tree import own_parameters, walk
 from normlab.models.weights import normalize_weights
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from normlab.catalog.entries import Model
+    from normlab.catalog.hookspecs import Model
 
 mx = mxnet()
 

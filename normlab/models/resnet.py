@@ -12,11 +12,11 @@ zeros; or by option B: a 1x1 convolution of stride 2 with a norm, as in the auth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from normlab.catalog.entries import Model
-from normlab.catalog.hookspecs import hookimpl
-from normlab.models.weight_initializers import InitializerPart, named
+from normlab.backend.mxnet import mxnet
+from normlab.catalog.hookspecs import Model, hookimpl
+from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from normlab.models.sites import Sites
 
+_CHANNELS = (16, 32, 64)
 _HE = Part(name="he", parameters={})
 
 
@@ -56,16 +57,88 @@ def resnet(
     Raises:
         SpecError: An example is no image, or the activation is unknown.
     """
-    from normlab.models.resnet_blocks import Plan, build  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import (  # noqa: PLC0415 - loads MXNet, which listing does without
+        GlobalAverage,
+        convolution,
+        image_shape,
+    )
+    from normlab.models.tree import sequence  # noqa: PLC0415 - as above
 
-    plan = Plan(
+    plan = _Plan(
         blocks=(depth - 2) // 6,
         projects=shortcut == "B",
         activation=activation,
         last_gamma="zeros" if zero_gamma else "ones",
-        initializer=named(weight_initializer),
+        initializer=to_initializer(weight_initializer),
     )
-    return build(sites, shape, classes, plan)
+    inputs, height, width = image_shape(shape, "resnet")
+    channels = _CHANNELS[0]
+    conv = convolution(sites, inputs, channels, plan.initializer)
+    parts = [
+        ("conv", conv),
+        ("site", sites.norm(channels, "NCHW", activation=plan.activation, layer_before=conv)),
+    ]
+    for stage, wanted in enumerate(_CHANNELS):
+        blocks = []
+        for index in range(plan.blocks):
+            number = stage * plan.blocks + index
+            blocks.append((f"block{index}", _block(sites, channels, wanted, number, plan)))
+            channels = wanted
+        parts.append((f"stage{stage}", sequence(blocks)))
+        if stage > 0:
+            height, width = (height + 1) // 2, (width + 1) // 2
+    output = mxnet().gluon.nn.Dense(classes, in_units=channels, weight_initializer=plan.initializer)
+    return sequence([*parts, ("average", GlobalAverage(channels, height * width)), ("output", output)])
+
+
+class _Plan(NamedTuple):
+    """Choices that all blocks share.
+
+    Attributes:
+        blocks: Blocks of each stage.
+        projects: Whether shortcuts that change their shape have a convolution.
+        activation: Activation within and after the blocks.
+        last_gamma: Initial gamma of the last norm of each branch.
+        initializer: Initializer of the weights.
+    """
+
+    blocks: int
+    projects: bool
+    activation: str
+    last_gamma: str
+    initializer: Any
+
+
+def _block(sites: Sites, inputs: int, channels: int, number: int, plan: _Plan) -> Any:
+    from normlab.models.activations import make_activation  # noqa: PLC0415 - as above
+    from normlab.models.layers import BasicBlock, convolution  # noqa: PLC0415 - as above
+    from normlab.models.tree import sequence  # noqa: PLC0415 - as above
+
+    changes = inputs != channels
+    stride = 2 if changes else 1
+    conv0 = convolution(sites, inputs, channels, plan.initializer, stride=stride)
+    conv1 = convolution(sites, channels, channels, plan.initializer)
+    branch = sequence(
+        [
+            ("conv0", conv0),
+            ("site0", sites.norm(channels, "NCHW", activation=plan.activation, layer_before=conv0)),
+            ("conv1", conv1),
+            ("site1", sites.norm(channels, "NCHW", gamma_initializer=plan.last_gamma, layer_before=conv1)),
+        ]
+    )
+    join = sites.residual(channels, number, len(_CHANNELS) * plan.blocks)
+    shortcut = _shortcut(sites, inputs, channels, plan) if changes else None
+    return BasicBlock(branch, shortcut, join, make_activation(plan.activation))
+
+
+def _shortcut(sites: Sites, inputs: int, channels: int, plan: _Plan) -> Any:
+    from normlab.models.layers import Subsampling, convolution  # noqa: PLC0415 - as above
+    from normlab.models.tree import sequence  # noqa: PLC0415 - as above
+
+    if not plan.projects:
+        return Subsampling()
+    conv = convolution(sites, inputs, channels, plan.initializer, kernel=1, stride=2, padding=0)
+    return sequence([("conv", conv), ("site", sites.norm(channels, "NCHW", layer_before=conv))])
 
 
 @hookimpl

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
 
-from normlab.catalog.entries import Model
-from normlab.catalog.hookspecs import hookimpl
-from normlab.models.weight_initializers import InitializerPart, named
+from normlab.backend.mxnet import mxnet
+from normlab.catalog.hookspecs import Model, hookimpl
+from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _HE = Part(name="he", parameters={})
 
 #: Convolutions of each stage. 11 to 19 are the paper's configurations A, B, D and E; 8 has one a stage.
 STAGES = {8: (1, 1, 1, 1, 1), 11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+#: Channels of each stage, in widths.
+_FACTORS = (1, 2, 4, 8, 8)
 
 
 def vgg(
@@ -54,9 +56,31 @@ def vgg(
     Raises:
         SpecError: An example is no image, or the activation is unknown.
     """
-    from normlab.models.vgg_blocks import build  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import (  # noqa: PLC0415 - loads MXNet, which listing does without
+        GlobalAverage,
+        convolution,
+        image_shape,
+    )
+    from normlab.models.tree import sequence  # noqa: PLC0415 - as above
 
-    return build(sites, shape, classes, STAGES[depth], width, activation, named(weight_initializer))
+    nn = mxnet().gluon.nn
+    initializer = to_initializer(weight_initializer)
+    channels, rows, columns = image_shape(shape, "vgg")
+    parts = []
+    for stage, (convolutions, factor) in enumerate(zip(STAGES[depth], _FACTORS)):
+        layers: list[tuple[str, Any]] = []
+        for index in range(convolutions):
+            conv = convolution(sites, channels, factor * width, initializer)
+            channels = factor * width
+            site = sites.norm(channels, "NCHW", activation=activation, layer_before=conv)
+            layers += [(f"conv{index}", conv), (f"site{index}", site)]
+        # an image that is a single row or column has nothing left to halve
+        if min(rows, columns) > 1:
+            layers.append(("pool", nn.MaxPool2D(2)))
+            rows, columns = rows // 2, columns // 2
+        parts.append((f"stage{stage}", sequence(layers)))
+    output = nn.Dense(classes, in_units=channels, weight_initializer=initializer)
+    return sequence([*parts, ("average", GlobalAverage(channels, rows * columns)), ("output", output)])
 
 
 @hookimpl

@@ -101,6 +101,6 @@ def _checked(part: Part) -> Part:
 InitializerPart = Annotated[OnePart, AfterValidator(_checked)]
 
 
-def named(part: Part) -> Any:
+def to_initializer(part: Part) -> Any:
     """The MXNet initializer that a checked part names."""
     return NAMED[part.name](**part.parameters)

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.norms.contract import Norm
-from normlab.norms.ways import NormLayer
-from normlab.ops.channelwise import batch_standardize, moved, standardize_with, table_standardize, unbiased
+from normlab import Norm, NormLayer, hookimpl
+from normlab.ops import batch_standardize, moved, standardize_with, table_standardize, unbiased
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

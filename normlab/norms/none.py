@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normlab.catalog.hookspecs import hookimpl
-from normlab.norms.contract import Norm
-from normlab.norms.ways import NormLayer
+from normlab import Norm, NormLayer, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

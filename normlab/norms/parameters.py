@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, ClassVar, NamedTuple, Union
+from typing import Any, Callable, ClassVar, NamedTuple
 
+from normlab.backend.initializers import Initializer
 from normlab.errors import PluginBroken
-
-#: How a parameter starts: a constant, one of Gluon's names ("ones", "zeros"), or a function of (shape, generator).
-Initializer = Union[float, str, Callable[..., Any]]
 
 
 class Declared(NamedTuple):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
-from normlab.report import wording
-from normlab.report.figures.arm_looks import looks
+from normlab.report import formatting as wording
+from normlab.report.figures.arm_curves import looks
 from normlab.report.figures.strip import strip_scale, strips
-from normlab.report.naming import printable
+from normlab.report.formatting import printable
 from normlab.report.reproduction import reproduction
 from normlab.report.style import COLOURS
 from normlab.runs.files import read_bytes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from normlab.report.figures.drawing import Drawing
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.analysis.rows import Row
+    from normlab.study.analysis.measures import Row
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "≈", "undecided": "○", "baseline": "●"}

@@ -9,7 +9,7 @@ from normlab.runs.files import read_bytes, read_json
 if TYPE_CHECKING:
     from normlab.runs.history import History
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.analysis.rows import Row
+    from normlab.study.analysis.measures import Row
 
 _DIGITS = 12
 #: What is told of the environment of the runs, in this order.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from normlab.report.naming import printable
+from normlab.report.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,10 +13,10 @@ from normlab.importing import on_first_use
 
 if TYPE_CHECKING:
     from normlab.spec.document import Document
-    from normlab.spec.file import load_spec, parse_spec
     from normlab.spec.json_schema import json_schema
+    from normlab.spec.node import Place
     from normlab.spec.part import Part
-    from normlab.spec.place import Place
+    from normlab.spec.reader import load_spec, parse_spec
     from normlab.spec.schema import Evaluation, Spec, Training
 
 __all__ = ["Document", "Evaluation", "Part", "Place", "Spec", "Training", "json_schema", "load_spec", "parse_spec"]
@@ -25,12 +25,12 @@ _HOMES = {
     "Document": "normlab.spec.document",
     "Evaluation": "normlab.spec.schema",
     "Part": "normlab.spec.part",
-    "Place": "normlab.spec.place",
+    "Place": "normlab.spec.node",
     "Spec": "normlab.spec.schema",
     "Training": "normlab.spec.schema",
     "json_schema": "normlab.spec.json_schema",
-    "load_spec": "normlab.spec.file",
-    "parse_spec": "normlab.spec.file",
+    "load_spec": "normlab.spec.reader",
+    "parse_spec": "normlab.spec.reader",
 }
 
 

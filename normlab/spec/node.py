@@ -1,4 +1,4 @@
-"""The tree that a YAML text becomes: plain values, each with its place."""
+"""The tree that a YAML text becomes: plain values, each with the place where it was written."""
 
 from __future__ import annotations
 
@@ -6,8 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 if TYPE_CHECKING:
-    from normlab.spec.place import Place
-    from normlab.spec.scalars import Scalar
+    from normlab.spec.values import Scalar
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position in a file, or a part of the command line.
+
+    Attributes:
+        source: The file as the person named it, or e.g. `-s optimizer.learning_rate=0.1`.
+        line: Counted from 1; None if the source has no lines.
+        column: Counted from 1, in characters; None if the source has no lines.
+    """
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        if self.line is None:
+            return self.source
+        return f"{self.source}:{self.line}:{self.column or 1}"
+
 
 Path = tuple[Union[str, int], ...]
 """The way from the root to a value, e.g. `("optimizer", "learning_rate")` or `("norm", 0, "epsilon")`."""

@@ -17,9 +17,8 @@ from pydantic import (
 )
 
 from normlab.spec.document import Document
-from normlab.spec.dump import to_yaml
 from normlab.spec.part import STRICT, AsTuple, OnePart, Part, SeveralParts, matching, mistake
-from normlab.spec.scalars import checked_text
+from normlab.spec.values import checked_text, to_yaml
 from normlab.spec.words import shown
 
 SPEC_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"

@@ -7,15 +7,12 @@ it is the mean of the channel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Callable, Union
+from typing import TYPE_CHECKING, Annotated, Callable
 
 from pydantic import Field, PositiveInt
 
 if TYPE_CHECKING:
-    from normlab.training.moves import Crop, Flip
-    from normlab.training.standardization import Standardize
-
-    Transform = Union[Crop, Flip, Standardize]
+    from normlab.training.augmenter import Crop, Flip, Standardize, Transform
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 
@@ -29,7 +26,7 @@ def crop(*, padding: PositiveInt = 4) -> Crop:
     Args:
         padding: Most pixels of a shift.
     """
-    from normlab.training.moves import Crop  # noqa: PLC0415 - loads NumPy, which checking a spec does without
+    from normlab.training.augmenter import Crop  # noqa: PLC0415 - loads NumPy, which checking a spec does without
 
     return Crop(padding)
 
@@ -41,7 +38,7 @@ def flip(*, probability: Probability = 0.5, force: bool = False) -> Flip:
         probability: Probability with which an image is turned.
         force: Turn it whatever the data set says.
     """
-    from normlab.training.moves import Flip  # noqa: PLC0415 - loads NumPy, which checking a spec does without
+    from normlab.training.augmenter import Flip  # noqa: PLC0415 - loads NumPy, which checking a spec does without
 
     return Flip(probability, force=force)
 
@@ -51,7 +48,7 @@ def standardize() -> Standardize:
 
     Both are those of the train split, over all its examples and pixels; a channel that never changes is only centred.
     """
-    from normlab.training.standardization import Standardize  # noqa: PLC0415 - loads NumPy, likewise
+    from normlab.training.augmenter import Standardize  # noqa: PLC0415 - loads NumPy, likewise
 
     return Standardize()
 

@@ -1,33 +1,172 @@
-"""Augmentation of batches on the device, keyed by seed and step.
+"""Augmentation on the device, keyed by seed and step.
 
-What is random is drawn on the host: two small maps for a batch, of rows and of columns (see `normlab.training.moves`).
-The device gathers rows by the one and multiplies by a one-hot matrix of the other, which is exact, and cheaper than
-any way to gather pixel by pixel with MXNet's operators.
+Where an image is moved to is given by two arrays: for each example, the row of the image from which each row comes, and
+the column from which each column comes; `OUTSIDE` is beyond the edge. So any sequence of moves is one pair of maps,
+drawn and composed on the host, and one gather of pixels on the device: rows by index, columns by a product with a
+one-hot matrix, which is exact and cheaper than gathering pixel by pixel with MXNet's operators.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
 from normlab.backend.devices import put
 from normlab.backend.mxnet import mxnet
-from normlab.datasets.base import OF_BYTE
-from normlab.training.moves import OUTSIDE, Crop, Flip
+from normlab.datasets.base import OF_BYTE, Split
+from normlab.errors import SpecError
 from normlab.training.randomness import generator
-from normlab.training.standardization import Standardize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from normlab.datasets.base import Dataset, Split
-    from normlab.training.augmentation import Transform
+    from normlab.datasets.base import Dataset
+
+    Map = NDArray[np.int64]
+    from collections.abc import Sequence
+
+
+OUTSIDE = -1
+
+_IMAGE = 3  # axes of one example: (C, H, W)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Random shifts.
+
+    Attributes:
+        padding: Most pixels of a shift.
+    """
+
+    padding: int
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data that it makes no sense for.
+
+        Raises:
+            SpecError: The examples are no images, or as small as the padding.
+        """
+        _check_images(dataset)
+        side = min(dataset.shape[1:])
+        if self.padding >= side:
+            raise SpecError(f"padding {self.padding}; expected less than the {side} pixels of the images")
+
+    def moved(self, generator: np.random.Generator, rows: Map, columns: Map) -> tuple[Map, Map]:
+        """Draw a shift for each example.
+
+        Args:
+            generator: The random generator of the step.
+            rows: The rows so far, `(N, H)`.
+            columns: The columns so far, `(N, W)`.
+
+        Returns:
+            The new rows and columns.
+        """
+        down, right = generator.integers(-self.padding, self.padding, (2, len(rows), 1), endpoint=True)
+        return _shifted(rows, down), _shifted(columns, right)
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Random reflections.
+
+    Attributes:
+        probability: Probability with which an image is turned.
+        force: Whether to turn it whatever the data set says.
+    """
+
+    probability: float
+    force: bool
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data whose labels do not survive it.
+
+        Raises:
+            SpecError: They don't, and it is not forced; or the examples are no images.
+        """
+        _check_images(dataset)
+        if not dataset.flips and not self.force:
+            raise SpecError(
+                f"an image of {dataset.name} turned left to right does not keep its label; leave flip out, "
+                "or write {name: flip, force: true}"
+            )
+
+    def moved(self, generator: np.random.Generator, rows: Map, columns: Map) -> tuple[Map, Map]:
+        """Draw for each example whether it is turned; see `Crop.moved`."""
+        turned = generator.random((len(rows), 1)) < self.probability
+        return rows, np.where(turned, columns[:, ::-1], columns)
+
+
+def _check_images(dataset: Dataset) -> None:
+    if len(dataset.shape) != _IMAGE:
+        raise SpecError(f"the examples of {dataset.name} have shape {dataset.shape}; expected images, (C, H, W)")
+
+
+def _shifted(index: Map, shift: NDArray[Any]) -> Map:
+    length = index.shape[1]
+    source = np.arange(length) + shift
+    inside = (source >= 0) & (source < length)
+    return np.where(inside, np.take_along_axis(index, source.clip(0, length - 1), axis=1), OUTSIDE)
+
+
+_AT_ONCE = 1000  # examples in double precision at a time
+_LEAST = 1e-6  # deviation of a channel that changes, relative to its mean
+
+
+class Statistics(NamedTuple):
+    """Mean and standard deviation of each channel, shaped to be broadcast against `(N, C, ...)`.
+
+    Attributes:
+        mean: `(1, C, 1, 1)`, or `(1, features)`, float32.
+        deviation: The same shape; 1 where a channel never changes.
+    """
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+
+    def standardized(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`(pixels - mean) / deviation`, a new array."""
+        result = pixels - self.mean
+        result /= self.deviation
+        return result
+
+
+class Standardize:
+    """Standardization that has yet to see the data."""
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse nothing: every data set has channels."""
+
+    def statistics(self, train: Split) -> Statistics:
+        """The statistics of a split, summed in double precision."""
+        axes = (0, *range(2, train.images.ndim))
+        count = train.images.size // train.images.shape[1]
+        mean = _sum(train, axes, 0.0, 1) / count
+        variance = _sum(train, axes, mean, 2) / count
+        deviation = np.sqrt(variance)
+        # the mean of equal numbers is only nearly that number
+        deviation = np.where(deviation > _LEAST * np.abs(mean), deviation, 1.0)
+        return Statistics(mean.astype(np.float32), deviation.astype(np.float32))
+
+
+def _sum(split: Split, axes: tuple[int, ...], center: Any, power: int) -> NDArray[np.float64]:
+    """Sum of powers of the distances of all pixels from a center."""
+    total: Any = 0.0
+    for start in range(0, len(split), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        pixels = Split(split.images[some], split.labels[some]).pixels().astype(np.float64)
+        total = total + ((pixels - center) ** power).sum(axis=axes, keepdims=True)
+    return total  # type: ignore[no-any-return] # sums of arrays are arrays
+
 
 mx = mxnet()
+
+
+Transform = Union[Crop, Flip, Standardize]
 
 
 class Augmenter:

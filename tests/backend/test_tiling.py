@@ -13,7 +13,7 @@ from normlab.backend.passes.tiling import Names, TierNames, places, tiered, tier
 from normlab.datasets import mnist
 from normlab.ops.channelwise import ones_for_rows, table_standardize
 from normlab.spec import parse_spec
-from normlab.training import examples
+from normlab.training import evaluation as examples
 
 mx = mxnet()
 sym = mx.sym

@@ -13,7 +13,7 @@ from plugin_support import GOOD, HEAD, distribution, hook, method, site, write
 from normlab import load_spec
 from normlab.catalog import catalog
 from normlab.catalog.discovery import BUILT_IN, _entry_points
-from normlab.catalog.inspection import HOOKS
+from normlab.catalog.loading import HOOKS
 from normlab.errors import PluginBroken, PluginDuplicate, SpecError
 
 __all__ = ["site"]  # a fixture is used by its name alone

@@ -39,9 +39,9 @@ def normlab_norms():
 
 PROGRAM = """
 import json, sys, time
-import normlab.catalog.lookup
+import normlab.catalog.registry
 begun = time.process_time()
-found = normlab.catalog.lookup.catalog()
+found = normlab.catalog.registry.catalog()
 took = time.process_time() - begun
 loaded = [name for name in ("mxnet", "gluoncv") if name in sys.modules]
 print(json.dumps([took * 1000, len(found.norms.entries), found.warnings, loaded]))

@@ -8,7 +8,7 @@ from plugin_support import write
 
 from normlab import load_spec, run
 from normlab.catalog import catalog
-from normlab.catalog.fitness import _BASES
+from normlab.catalog.validation import _BASES
 
 SPY = '''
 from normlab import Norm, NormLayer, NormResidual, NormWeight, hookimpl

@@ -14,7 +14,7 @@ import normlab as package
 from normlab.cli.views.compare_live import LiveTable
 from normlab.cli.views.compare_view import StudyLines
 from normlab.study.design.arms import Trial
-from normlab.study.execution.execution import Job
+from normlab.study.execution.jobs import Job
 from normlab.study.execution.pool import thread_budget
 
 

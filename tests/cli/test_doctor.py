@@ -8,7 +8,7 @@ import pytest
 from cli_tools import normlab
 
 from normlab.backend import mxnet as compat
-from normlab.catalog.record import PluginRecord
+from normlab.catalog.plugin_record import PluginRecord
 from normlab.cli import checkup
 from normlab.cli.checkup import NOTE, OK, WRONG, Finding
 

@@ -11,7 +11,7 @@ from normlab.cli import app as root
 from normlab.cli.lazy import Entry
 
 PLUGIN = '''
-from normlab.catalog.entries import Model
+from normlab.catalog.hookspecs import Model
 from normlab.catalog.hookspecs import hookimpl
 
 def mine(sites, shape, classes, *, depth: int, bias: bool = True):

@@ -11,8 +11,8 @@ from cli_tools import environment, normlab
 from study_support import stored
 
 from normlab.runs.history import Status
+from normlab.runs.index import STATUSES
 from normlab.runs.lock import locked
-from normlab.runs.scan import STATUSES
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 from cli_tools import normlab
 
 from normlab.spec import json_schema
-from normlab.study.design.json_schema import json_schema as json_schema_of_studies
+from normlab.study.design.study_schema import json_schema as json_schema_of_studies
 
 
 def test_schema_is_printed_as_json_for_editors(capsys):

@@ -5,8 +5,8 @@ import tarfile
 import pytest
 from datasets_support import sha256, tar
 
-from normlab.datasets.archive import unpack
 from normlab.datasets.source import File
+from normlab.datasets.store import unpack
 from normlab.errors import DataError
 
 FILES = (File("a.bin", 3, sha256(b"aaa")), File("b.bin", 4, sha256(b"bbbb")))

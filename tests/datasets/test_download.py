@@ -14,7 +14,8 @@ import pooch
 import pytest
 from datasets_support import contents, gzips, isolate, served, tar, tiny, tiny_archive, write
 
-from normlab.datasets import download, store
+from normlab.datasets import store
+from normlab.datasets import store as download
 from normlab.errors import DataError, StorageError
 
 NOWHERE = "http://127.0.0.1:9"  # the port of discard, on which nothing listens

@@ -5,7 +5,7 @@ import pytest
 from datasets_support import contents, idx, isolate, packed, tiny, write
 
 from normlab.datasets import payload, store
-from normlab.datasets.idx import parse
+from normlab.datasets.payload import parse
 from normlab.errors import DataError
 
 IMAGES = "train-images-idx3-ubyte"

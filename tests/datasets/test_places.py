@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from datasets_support import isolate, tiny, tiny_archive, write
 
-from normlab.datasets import places
+from normlab.datasets import source as places
 from normlab.datasets.plugin import SHIPPED, datasets
 
 

@@ -13,8 +13,8 @@ from plugin_support import write
 
 from normlab import load_spec, run
 from normlab.catalog import DataSource, Model, catalog, hookspecs
-from normlab.catalog.inspection import HOOKS
-from normlab.catalog.record import ERRORS
+from normlab.catalog.loading import HOOKS
+from normlab.catalog.plugin_record import ERRORS
 from normlab.norms import ways as norm_ways
 from normlab.norms.contract import Norm
 from normlab.norms.ways import WAYS, NormLayer

@@ -16,8 +16,8 @@ from normlab.experiment.observer import Observer
 from normlab.runs.checkpoint import Generations
 from normlab.runs.directory import RunDirectory
 from normlab.runs.history import History, Result
+from normlab.runs.index import read_row
 from normlab.runs.lock import locked
-from normlab.runs.scan import read_row
 
 Asking, Watcher, differences, spec_of = trials.Asking, trials.Watcher, trials.differences, trials.spec_of
 

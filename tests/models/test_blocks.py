@@ -8,8 +8,7 @@ from models_support import operated, predicted, trained
 
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
-from normlab.models.dropout import Dropout
-from normlab.models.pooling import GlobalAverage
+from normlab.models.layers import Dropout, GlobalAverage
 from normlab.training.randomness import seed_mxnet
 
 mx = mxnet()

@@ -11,8 +11,7 @@ from models_support import network
 
 from normlab.backend.mxnet import gluoncv, mxnet
 from normlab.errors import SpecError
-from normlab.models.gluoncv.families import FAMILIES, REFUSED, family_of
-from normlab.models.gluoncv.families_document import document
+from normlab.models.gluoncv.families import FAMILIES, REFUSED, document, family_of
 
 mx = mxnet()
 IMAGE = (3, 32, 32)
@@ -105,5 +104,5 @@ def test_the_page_on_gluoncv_is_the_list_of_families():
     page = Path(__file__).parents[2] / "docs" / "gluoncv.md"
     assert page.read_text(encoding="utf-8") == document(), (
         "docs/gluoncv.md is not what normlab.models.gluoncv.families says; write it again with "
-        "normlab.models.gluoncv.families_document.document()"
+        "normlab.models.gluoncv.families.document()"
     )

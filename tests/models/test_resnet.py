@@ -8,7 +8,7 @@ from models_support import images, network, predicted
 
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
-from normlab.models.resnet_blocks import Subsampling
+from normlab.models.layers import Subsampling
 from normlab.norms.blocks import ResidualBlock
 
 mx = mxnet()

@@ -8,7 +8,7 @@ from models_support import network, plugin
 
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check
-from normlab.models.weight_initializers import NAMED, named
+from normlab.models.weight_initializers import NAMED, to_initializer
 from normlab.spec import Part
 from normlab.training.randomness import keyed
 
@@ -20,7 +20,7 @@ def drawn(name, shape=SHAPE, seed=0, **parameters):
     """A weight as a network draws it."""
     weight = mx.gluon.Parameter("weight", shape=shape)
     with keyed(seed, "initialize", "weight"):
-        weight.initialize(init=named(Part(name=name, parameters=parameters)))
+        weight.initialize(init=to_initializer(Part(name=name, parameters=parameters)))
     return weight.data().asnumpy()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from normlab.backend.mxnet import mxnet
-from normlab.models.gluoncv.following import Following, following
+from normlab.models.gluoncv.surgery import Following, following
 from normlab.models.gluoncv.wiring import Wiring, first_pass
 
 mx = mxnet()

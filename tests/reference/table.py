@@ -17,7 +17,7 @@ from reference.archive import Header, headers
 from reference.rows import ROWS, UNPROVED
 from reference.running import deviations
 
-from normlab.catalog.lookup import catalog
+from normlab.catalog.registry import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

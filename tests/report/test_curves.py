@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from normlab.errors import StorageError
 from normlab.report.figures.curves import accuracy_figure, write_accuracy_svg
-from normlab.report.naming import shortened, tags, title
+from normlab.report.formatting import shortened, tags, title
 from normlab.report.style import spread
 from normlab.runs.history import Result
 

@@ -16,13 +16,11 @@ from judging_support import arm, question, run, stored, study, trials
 from PIL import Image
 
 from normlab.errors import StorageError
-from normlab.report.figures.arm_curves import curve, curves_figure
-from normlab.report.figures.arm_looks import looks
-from normlab.report.figures.cost import cost_figure
+from normlab.report.figures.arm_curves import curve, curves_figure, looks
 from normlab.report.figures.differences import differences_figure
 from normlab.report.figures.drawing import Drawing, draw
-from normlab.report.figures.sensitivity import sensitivity_figure, swept
-from normlab.report.study import histories_csv, write_report
+from normlab.report.figures.sensitivity import cost_figure, sensitivity_figure, swept
+from normlab.report.writing import histories_csv, write_report
 from normlab.study.analysis.comparison import compare
 from normlab.study.design.arms import Arm
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from normlab.report.figures.two_processes import do_all
+from normlab.report.figures.drawing import do_all
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
 
@@ -17,7 +17,7 @@ SCRIPT = """
 import os, sys
 from functools import partial
 from pathlib import Path
-from normlab.report.figures.two_processes import do_all
+from normlab.report.figures.drawing import do_all
 folder = Path(sys.argv[1])
 def job(number):
     with (folder / str(number)).open("a") as file:

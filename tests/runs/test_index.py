@@ -15,8 +15,7 @@ from study_support import history, stored
 
 from normlab.runs import index
 from normlab.runs.history import HISTORY, RESULT, HistoryWriter, Record
-from normlab.runs.index import INDEX, listed, rebuild
-from normlab.runs.scan import directories, read_row
+from normlab.runs.index import INDEX, directories, listed, read_row, rebuild
 
 
 def scanned(root):

@@ -18,8 +18,7 @@ from pydantic import (
 )
 
 from normlab.spec import Document
-from normlab.spec.expected import phrase
-from normlab.spec.problems import problems
+from normlab.spec.problems import phrase, problems
 from normlab.spec.words import brief, listed, nearest, shown
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from normlab.spec import Document, Evaluation, Part, Spec, Training, parse_spec
-from normlab.spec.plain import plain
 from normlab.spec.schema import name_of
+from normlab.spec.values import plain
 
 NEEDED = {"name": "test", "dataset": "mnist", "model": "mlp", "optimizer": "sgd", "training": {"steps": 5}}
 

@@ -10,8 +10,8 @@ import yaml as pyyaml
 from normlab.errors import SpecError
 from normlab.spec import Document, Place
 from normlab.spec import yaml as reader
-from normlab.spec.scalars import resolve
-from normlab.spec.syntax import explain
+from normlab.spec.values import resolve
+from normlab.spec.yaml import explain
 
 
 @pytest.fixture(params=["libyaml", "python"], autouse=True)

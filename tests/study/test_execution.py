@@ -20,10 +20,9 @@ from normlab import experiment
 from normlab.runs.history import History
 from normlab.runs.lock import locked
 from normlab.study.execution import pool
-from normlab.study.execution.execution import Execution
-from normlab.study.execution.finding import directory_of
-from normlab.study.execution.pool import Pool, Task, thread_budget
-from normlab.study.execution.process import WorkerProcess
+from normlab.study.execution.jobs import Execution
+from normlab.study.execution.locate import directory_of
+from normlab.study.execution.pool import Pool, Task, WorkerProcess, thread_budget
 
 #: Long enough to be caught in the middle, on a machine that does other things as well.
 LONG = SPEC.replace("steps: 30", "steps: 600").replace("every: 10", "every: 100")

@@ -12,10 +12,9 @@ from schema_support import accepts
 from study_support import SPEC, written
 
 from normlab.errors import SpecError
-from normlab.study import stored
-from normlab.study.design.json_schema import json_schema
+from normlab.study import storage as stored
 from normlab.study.design.study_file import load_study
-from normlab.study.design.study_schema import StudyFile
+from normlab.study.design.study_schema import StudyFile, json_schema
 
 ROOT = Path(__file__).parents[2]
 GOOD = {"spec": "small.yaml", "scientific": {"norm": ["none", "batch"]}}

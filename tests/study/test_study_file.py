@@ -8,11 +8,10 @@ from study_support import SPEC, STUDY, TUNED, design, written
 from normlab.cli.process import perform
 from normlab.errors import SpecError
 from normlab.spec import Place, load_spec
-from normlab.study.conduct import check
 from normlab.study.design import options
-from normlab.study.design.labels import labels
-from normlab.study.design.study_file import FIRST_TUNING_SEED, design_from, load_study
-from normlab.study.stored import as_file, folder_of
+from normlab.study.design.study_file import FIRST_TUNING_SEED, design_from, labels, load_study
+from normlab.study.run import check
+from normlab.study.storage import as_file, folder_of
 
 
 def told(folder, study, **options):

@@ -9,8 +9,8 @@ import pytest
 from study_support import STUDY, TUNED, design, history
 
 from normlab.errors import SpecError
-from normlab.study.execution import timing
-from normlab.study.execution.timing import Cost, Timing
+from normlab.study.execution import planning as timing
+from normlab.study.execution.planning import Cost, Timing
 
 SECONDS = {"none": 1.0, "batch": 2.0, "group": 4.0}
 """Of a step, and of starting; an evaluation takes ten times as long."""

@@ -15,9 +15,8 @@ from trials import SPEC, environment, normlab
 
 from normlab.errors import NormlabError, StorageError
 from normlab.runs.history import History
-from normlab.runs.index import listed, rebuild
+from normlab.runs.index import directories, listed, read_row, rebuild
 from normlab.runs.lock import locked, owner
-from normlab.runs.scan import directories, read_row
 
 if TYPE_CHECKING:
     from pathlib import Path

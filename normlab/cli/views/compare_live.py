@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from normlab.runs.history import History
     from normlab.study.design.arms import Trial
-    from normlab.study.execution.execution import Job
+    from normlab.study.execution.jobs import Job
 
 REDRAWS_PER_SECOND = 4
 _BAR = 16

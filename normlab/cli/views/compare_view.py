@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from normlab.cli.views import output
-from normlab.study.execution.execution import Watcher
+from normlab.study.execution.jobs import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from normlab.runs.history import History
     from normlab.study.design.arms import Trial
-    from normlab.study.execution.execution import Job
+    from normlab.study.execution.jobs import Job
 
 
 def choose(split: str, *, quiet: bool, as_json: bool) -> StudyView:

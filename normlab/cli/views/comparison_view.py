@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from normlab.cli.views import output
-from normlab.report import wording
+from normlab.report import formatting as wording
 from normlab.report.figures.strip import strips
-from normlab.report.naming import shortened
+from normlab.report.formatting import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.analysis.rows import Row
+    from normlab.study.analysis.measures import Row
 
 _BAR = 24
 _WIDTH = 100

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from normlab.cli.views import output
 from normlab.spec.words import listed
-from normlab.study.execution.timing import BASES
+from normlab.study.execution.planning import BASES
 
 if TYPE_CHECKING:
     from normlab.study.design.design import Design

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from normlab.catalog.entries import Model
-from normlab.catalog.hookspecs import hookimpl
-from normlab.models.weight_initializers import InitializerPart, named
+from normlab.catalog.hookspecs import Model, hookimpl
+from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def gluoncv(
     """
     from normlab.models.gluoncv.build import build  # noqa: PLC0415 - loads MXNet, which listing does without
 
-    return build(sites, shape, classes, network, named(weight_initializer))
+    return build(sites, shape, classes, network, to_initializer(weight_initializer))
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from normlab.errors import SpecError
 from normlab.models.gluoncv.families import Family, family_of
 from normlab.models.gluoncv.surgery import operate
 from normlab.models.gluoncv.wiring import Shapes, first_pass
-from normlab.models.images import ImageShape, image_shape
+from normlab.models.layers import ImageShape, image_shape
 from normlab.models.tree import walk
 from normlab.models.weights import WEIGHTED
 from normlab.norms.none import Identity

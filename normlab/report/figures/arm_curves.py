@@ -1,14 +1,16 @@
-"""Accuracy of each arm against steps or seconds: the mean of its runs, and a band that spans all of them."""
+"""Accuracy of each arm against steps or seconds: the mean of its runs, and a band that spans all of them.
+
+Colour and marker of an arm are the same in every figure.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from normlab.report.figures.arm_looks import Look, looks
 from normlab.report.figures.axes import accuracy_scale, label_ends, page, say, thousands
-from normlab.report.style import figure_style, show_literally
+from normlab.report.style import COLOURS, INK, MARKERS, figure_style, show_literally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +20,32 @@ if TYPE_CHECKING:
 
     from normlab.runs.history import History
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.analysis.rows import Row
+    from normlab.study.analysis.measures import Row
+
+
+#: The baseline is drawn in ink, with a marker and a dash of its own; black is no other arm's colour.
+_BASELINE = (INK, "X", (0, (5, 1.6)))
+_OTHERS = COLOURS[:6]
+_MARKERS = MARKERS[:6]
+
+
+class Look(NamedTuple):
+    """Colour, marker and dashes of an arm, as Matplotlib calls them."""
+
+    colour: str
+    marker: str
+    dashes: str | tuple[float, tuple[float, ...]]
+
+
+def looks(comparison: Comparison) -> dict[str, Look]:
+    """The look of each arm, by its label."""
+    found = {comparison.baseline.label: Look(*_BASELINE)}
+    for number, row in enumerate(comparison.others):
+        turn, place = divmod(number, len(_OTHERS))
+        marker = _MARKERS[(place + turn) % len(_MARKERS)]  # another with the colour's next turn
+        found[row.label] = Look(_OTHERS[place], marker, "solid" if turn % 2 == 0 else (0, (2, 1.2)))
+    return found
+
 
 Along = Literal["step", "seconds"]
 _MARKERS_PER_LINE = 7

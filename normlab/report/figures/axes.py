@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from normlab.report.naming import shortened
+from normlab.report.formatting import shortened
 from normlab.report.style import FAINT, INK, spread, text_width
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from normlab.report.naming import shortened, tags, title
+from normlab.report.formatting import shortened, tags, title
 from normlab.report.style import (
     COLOURS,
     DASHES,

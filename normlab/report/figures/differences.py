@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from normlab.report.figures.arm_looks import Look, looks
+from normlab.report.figures.arm_curves import Look, looks
 from normlab.report.figures.axes import SMALL, page, say
-from normlab.report.naming import shortened
+from normlab.report.formatting import shortened
 from normlab.report.style import FAINT, GRID, INK, figure_style, show_literally, text_width
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.analysis.rows import Row
+    from normlab.study.analysis.measures import Row
 
 _LONGEST = 20
 _FAR = 12  # times the usual size from which one difference would squash all others

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from normlab.errors import NotComparable, SpecError, suggestion
-from normlab.study.analysis.measures import Measures, measure, reached
+from normlab.study.analysis.measures import MEASURES, Measures, Row, measure, reached
 from normlab.study.analysis.notes import notes
-from normlab.study.analysis.rows import MEASURES, Row
 from normlab.study.analysis.verdicts import Evidence, judge
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from normlab.errors import NotComparable, StorageError
 from normlab.runs.files import read_bytes, read_json
 from normlab.spec import Document, Place
-from normlab.spec.dump import in_line
+from normlab.spec.values import in_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

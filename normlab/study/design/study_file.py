@@ -1,4 +1,4 @@
-"""From a study file, or a spec and the command line, to the design of a study."""
+"""Build the design of a study from a study file, or from a spec and the command line."""
 
 from __future__ import annotations
 
@@ -11,22 +11,49 @@ from pydantic import ValidationError
 
 from normlab.errors import SpecError
 from normlab.spec import Document, Place, Spec, load_spec
-from normlab.spec.file import spec_in_block
 from normlab.spec.node import Node
-from normlab.spec.plain import plain
 from normlab.spec.problems import problems
+from normlab.spec.reader import read_text, spec_in_block
 from normlab.spec.schema import name_of
-from normlab.spec.source import read_text
+from normlab.spec.values import in_line, plain
 from normlab.spec.words import listed, nearest, shown
 from normlab.study.design.arms import Question
-from normlab.study.design.design import TRIAL_SPLIT, ArmDesign, Design
-from normlab.study.design.grid import MOST_POINTS, Range
-from normlab.study.design.labels import labels
-from normlab.study.design.settings import laid_over
-from normlab.study.design.study_schema import StudyFile
+from normlab.study.design.design import TRIAL_SPLIT, ArmDesign, Design, laid_over
+from normlab.study.design.study_schema import MOST_POINTS, Range, StudyFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+def labels(key: str, values: Sequence[Any]) -> list[str]:
+    """A label for each value of a scientific key: as short as keeps them apart.
+
+    A part is its name, with its parameters if two have that name; any other value stands behind the last word of its
+    key: `batch_size 64`.
+    """
+    short = [_short(value) for value in values]
+    if all(short):
+        return [name if short.count(name) == 1 else _long(value) for name, value in zip(map(str, short), values)]
+    return [f"{key.rsplit('.', 1)[-1]} {in_line(value)}" for value in values]
+
+
+def _short(value: Any) -> str | None:
+    """The name of a part, or the names of several that act together; None for what is no part."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return str(value["name"]) if "name" in value else None
+    if isinstance(value, (list, tuple)) and value and all(map(_short, value)):
+        return "+".join(str(_short(item)) for item in value)
+    return None
+
+
+def _long(value: Any) -> str:
+    if isinstance(value, dict):
+        parameters = [f"{name}={in_line(item)}" for name, item in value.items() if name != "name"]
+        return " ".join([str(value["name"]), *parameters])
+    return "+".join(map(_long, value)) if isinstance(value, (list, tuple)) else str(value)
+
 
 #: By any of these a file is told to be a study and no spec.
 _MARKS = ("spec", "scientific", "arms", "nuisance")

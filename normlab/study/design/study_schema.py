@@ -1,9 +1,11 @@
-"""The typed schema of a study file: every setting with its type, bounds, default and what it means."""
+"""The schema of study files: every setting with its type, bounds, default and meaning; also as JSON Schema."""
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, Any, Literal, Union
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import (
     AfterValidator,
@@ -16,11 +18,65 @@ from pydantic import (
     model_validator,
 )
 
+from normlab.spec import json_schema as json_schema_of_specs
 from normlab.spec.part import STRICT, AsTuple, matching, mistake
-from normlab.spec.scalars import checked_text
 from normlab.spec.schema import SPEC_NAME
+from normlab.spec.values import checked_text
 from normlab.spec.words import shown
-from normlab.study.design.grid import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+MOST_POINTS = 1000
+"""Points of the largest grid."""
+
+#: Digits of a value computed: the same on every machine, and short in tables.
+_DIGITS = 4
+
+
+class Range(BaseModel):
+    """Values from one bound to the other, both included, evenly apart."""
+
+    model_config = STRICT
+
+    start: float = Field(alias="from", description="The first value.")
+    stop: float = Field(alias="to", description="The last value.")
+    scale: Literal["linear", "log"] = Field(
+        default="linear", description="Even steps: linear, the same difference; log, the same factor."
+    )
+    count: int = Field(ge=2, le=MOST_POINTS, description="How many values.")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Range:
+        if self.start >= self.stop:
+            raise mistake(f"from {self.start:g} to {self.stop:g}; expected from below to")
+        if self.scale == "log" and self.start <= 0:
+            raise mistake(f"from {self.start:g} on a log scale; expected from above 0")
+        if len(set(self.values())) < self.count:
+            raise mistake(f"{self.count} values from {self.start:g} to {self.stop:g} are too close; expected fewer")
+        return self
+
+    def values(self) -> tuple[float, ...]:
+        """The values, rising; those between the bounds rounded to 4 digits."""
+        inner = [self._at(index / (self.count - 1)) for index in range(1, self.count - 1)]
+        return (_whole(self.start), *(_whole(float(f"{value:.{_DIGITS}g}")) for value in inner), _whole(self.stop))
+
+    def _at(self, part: float) -> float:
+        if self.scale == "linear":
+            return self.start + part * (self.stop - self.start)
+        return math.exp(math.log(self.start) + part * (math.log(self.stop) - math.log(self.start)))
+
+
+def points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """All combinations of the values of all keys, the last key's running fastest; one empty point without keys."""
+    return [dict(zip(grid, values)) for values in product(*grid.values())]
+
+
+def _whole(value: float) -> float:
+    """A whole number as such, for settings that take no other; settings that take any take it too."""
+    return int(value) if value.is_integer() and abs(value) < 1 / math.ulp(1.0) else value
+
 
 MOST_SEEDS = 10_000
 """Seeds of the largest study."""
@@ -164,3 +220,58 @@ class StudyFile(BaseModel):
         for settings in self.arms.values():
             _keys(settings)
         return self
+
+
+_SETTINGS = ("scientific", "arms", "nuisance")
+
+
+def json_schema() -> dict[str, Any]:
+    """Describe study files in JSON Schema (draft 2020-12).
+
+    What the models can't say is added: what keys of settings look like, that lists are not empty, that a study names
+    its arms in one of two ways, and that its spec may stand in it as a block.
+    """
+    schema, spec = StudyFile.model_json_schema(), json_schema_of_specs()
+    definitions = {**schema["$defs"], **spec.pop("$defs"), "Spec": _block(spec)}
+    definitions["Tuning"]["properties"]["seeds"].update(_seeds())
+    properties = schema["properties"]
+    properties["spec"]["anyOf"] = [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Spec"}]
+    properties["seeds"].update(_seeds())
+    for field in _SETTINGS:
+        del properties[field]["default"]  # one of them is never left out, the other never written
+    properties["scientific"].update(_by_key({"anyOf": [_several(), {"type": "object", "minProperties": 1}]}))
+    properties["arms"]["additionalProperties"] = _by_key({})
+    properties["nuisance"].update(_by_key({"anyOf": [{"$ref": "#/$defs/Range"}, {**_several(), "uniqueItems": True}]}))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "normlab study",
+        "description": schema["description"],
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": ["spec"],
+        "oneOf": [{"required": ["scientific"]}, {"required": ["arms"]}],
+        "$defs": definitions,
+    }
+
+
+def _block(spec: dict[str, Any]) -> dict[str, Any]:
+    """A spec within a study."""
+    return {name: value for name, value in spec.items() if name != "$schema"}
+
+
+def _by_key(value: dict[str, Any]) -> dict[str, Any]:
+    """A mapping by dotted keys of a spec that a study does not set itself."""
+    own = f"^({'|'.join(OWN)})([.]|$)"
+    keys = {"pattern": f"^{KEY}$", "not": {"pattern": own}}
+    return {"type": "object", "propertyNames": keys, "additionalProperties": value}
+
+
+def _several() -> dict[str, Any]:
+    return {"type": "array", "minItems": 1}
+
+
+def _seeds() -> dict[str, Any]:
+    seed = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
+    count = {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS}
+    return {"oneOf": [count, {**_several(), "items": seed, "uniqueItems": True}]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from normlab.spec.dump import in_line
+from normlab.spec.values import in_line
 from normlab.study.design.arms import Trial
 from normlab.study.design.design import TRIAL_SPLIT
 

@@ -99,7 +99,7 @@ class _Worker:
         self._events.flush()
 
     def _find(self, task: dict[str, Any]) -> dict[str, Any]:
-        from normlab.study.execution.finding import directory_of  # noqa: PLC0415 - needs MXNet
+        from normlab.study.execution.locate import directory_of  # noqa: PLC0415 - needs MXNet
 
         found = directory_of(_spec(task), task["out"])
         return {"event": "done", "directory": str(found.path), "stored": found.stored() is not None}

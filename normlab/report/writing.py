@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from normlab.report.figures.arm_curves import curves_figure
-from normlab.report.figures.cost import cost_figure
 from normlab.report.figures.differences import differences_figure
-from normlab.report.figures.drawing import Drawing, draw
-from normlab.report.figures.sensitivity import sensitivity_figure, swept
-from normlab.report.figures.two_processes import do_all
+from normlab.report.figures.drawing import Drawing, do_all, draw
+from normlab.report.figures.sensitivity import cost_figure, sensitivity_figure, swept
 from normlab.report.page import page
 from normlab.report.style import figure_style
 from normlab.runs.files import read_bytes, storage_errors, write_atomically

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Union
+from collections.abc import Mapping
+from typing import Any, Union
+
+import yaml
 
 Scalar = Union[str, int, float, bool, None]
 
@@ -88,3 +91,72 @@ def checked_key(value: str) -> str:
     if len(value) > LONGEST_KEY:
         raise ValueError(f"a key of {len(value)} characters; expected at most {LONGEST_KEY}")
     return value
+
+
+_DEEPEST = 12  # a parameter is at most this deep, so that a whole spec stays within the depth that files may have
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Copy a value into plain types: text, whole number, float, bool, None, list, dict with text keys.
+
+    Raises:
+        ValueError: It holds something else, an infinite number, control characters, or is nested over 12 deep.
+    """
+    if depth > _DEEPEST:
+        raise ValueError(f"over {_DEEPEST} lists and mappings inside each other; expected fewer")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return checked_text(str(value))
+    if isinstance(value, int):
+        return checked_integer(int(value))
+    if isinstance(value, float):
+        return checked_float(float(value))
+    if isinstance(value, (list, tuple)):
+        return [plain(item, depth + 1) for item in value]
+    if isinstance(value, Mapping):
+        return {_key(key): plain(item, depth + 1) for key, item in value.items()}
+    raise ValueError(f"a {type(value).__name__}; expected text, a number, true, false, null, a list or a mapping")
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"a key that is a {type(key).__name__}; expected text")  # noqa: TRY004 - pydantic reports it
+    return checked_key(str(key))
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's interface
+        """Write everything out: an alias is harder to read than a repetition."""
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _stays_text(text) else '"')
+
+
+def _stays_text(text: str) -> bool:
+    try:
+        return resolve(text) == text and text.isprintable()
+    except ValueError:
+        return False
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def to_yaml(data: dict[str, Any]) -> str:
+    """Write a block of settings, one a line, in the order given; the innermost lists and mappings in one line."""
+    return _written(data, inner=None)
+
+
+def in_line(value: Any) -> str:
+    """Write one value as it may stand behind a key: `{name: sgd, learning_rate: 0.01}`."""
+    return _written(value, inner=True).removesuffix("\n").removesuffix("\n...")
+
+
+def _written(value: Any, inner: bool | None) -> str:
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=inner
+    )
+    return text

@@ -61,7 +61,7 @@ def save(study: Study, design: Design) -> None:
     """
     with storage_errors(study.folder, "make this folder"):
         study.folder.mkdir(parents=True, exist_ok=True)
-    from normlab.spec.dump import to_yaml  # noqa: PLC0415 - costs 0.2 s, and reading a study needs none of it
+    from normlab.spec.values import to_yaml  # noqa: PLC0415 - costs 0.2 s, and reading a study needs none of it
 
     write_atomically(study.folder / FILE, to_yaml(as_file(design)))
     content = {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from normlab.errors import ExitStatus, NormlabError, SpecError
 from normlab.experiment.parts import resolve
 from normlab.spec.words import listed
-from normlab.study import stored
+from normlab.study import storage as stored
 from normlab.study.analysis.gate import gate
 from normlab.study.analysis.pairing import pairing
-from normlab.study.execution.execution import Execution, Outcome, Watcher
-from normlab.study.execution.finding import known
+from normlab.study.execution.jobs import Execution, Outcome, Watcher
+from normlab.study.execution.locate import known
 from normlab.study.execution.pool import thread_budget
 
 if TYPE_CHECKING:
@@ -146,6 +146,6 @@ def _first_line(message: str) -> str:
 
 
 def _report(comparison: Comparison, folder: Path) -> dict[str, Path]:
-    from normlab.report.study import write_report  # noqa: PLC0415 - matplotlib
+    from normlab.report.writing import write_report  # noqa: PLC0415 - matplotlib
 
     return write_report(comparison, folder, commands=[shlex.join(["normlab", "compare", str(folder / stored.FILE)])])
