@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
-from normlab.errors import PluginBroken, SpecError
 from normlab.backend.initializers import Initializer
+from normlab.errors import PluginBroken, SpecError
 from normlab.norms.parameters import Parameterized
 
 if TYPE_CHECKING:
