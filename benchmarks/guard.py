@@ -115,9 +115,9 @@ def _start() -> float:
 
 
 def _assembled(spec: Spec) -> tuple[Any, Any, Any, Any]:
-    parts = resolve(spec, catalog())
-    dataset = parts.dataset.entry.load(**parts.dataset.parameters)
-    _, trainer, evaluator, batches = assemble(parts, dataset, [mx.cpu()], 1000)
+    spec = resolve(spec, catalog())
+    dataset = spec.dataset.entry.load(**spec.dataset.parameters)
+    _, trainer, evaluator, batches = assemble(spec, dataset, [mx.cpu()], 1000)
     return trainer, evaluator, dataset, batches
 
 

@@ -67,8 +67,9 @@ def compare(
         NotComparable: Stored runs differ in more than what is studied.
         StorageError: Something can't be read or written.
     """
+    from normlab.report.writing import write_report  # noqa: PLC0415 - as below
     from normlab.study.design.study_file import design_from, load_study  # noqa: PLC0415 - as above
-    from normlab.study.run import conduct  # noqa: PLC0415 - runs alone need no scipy
+    from normlab.study.run import run_study  # noqa: PLC0415 - runs alone need no scipy
 
     given = {"seeds": seeds, "nuisance": nuisance, **options}
     if norms is not None:
@@ -78,7 +79,9 @@ def compare(
         design = load_study(study, {key: (value, Place(f"{key}=")) for key, value in asked.items()}, settings)
     else:
         design = design_from(study if isinstance(study, Mapping) else {"spec": study.dump()}, asked, settings)
-    return conduct(design, out, jobs, watcher).comparison
+    found = run_study(design, out, jobs, watcher)
+    write_report(found.comparison, found.study.folder, commands=[found.command])
+    return found.comparison
 
 
 def norm(name: str, plugins: Sequence[str] = ()) -> Norm:

@@ -14,10 +14,11 @@ from normlab.datasets.synthetic import synthetic
 from normlab.models.gluoncv.surgery import operate
 from normlab.models.gluoncv.wiring import first_pass
 from normlab.models.network import build
-from normlab.models.sites import ChosenNorm, Sites
+from normlab.models.sites import Sites
 from normlab.norms import batch, none
 from normlab.norms.contract import Norm
 from normlab.norms.ways import NormLayer, NormResidual, NormWeight
+from normlab.spec import Part
 from normlab.training.randomness import keyed, seed_mxnet
 
 mx = mxnet()
@@ -118,7 +119,7 @@ def plugin(name):
 
 
 def chosen(*names):
-    return [ChosenNorm(NORMS[name], check(NORMS[name].factories, {})) for name in names]
+    return [Part.resolved(NORMS[name], check(NORMS[name].factories, {})) for name in names]
 
 
 def network(name, norms, shape, classes=CLASSES, **parameters):
@@ -126,7 +127,8 @@ def network(name, norms, shape, classes=CLASSES, **parameters):
     model = plugin(name)
     norms = chosen(*([norms] if isinstance(norms, str) else norms))
     checked = check(model.factories, parameters)
-    return build(model, checked, norms, shape, classes, [mx.cpu()], lambda name: keyed(0, "initialize", name))
+    part = Part.resolved(model, checked)
+    return build(part, norms, shape, classes, [mx.cpu()], lambda name: keyed(0, "initialize", name))
 
 
 def small(label, norms, **further):

@@ -33,9 +33,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     options = parser.parse_args()
     mx = mxnet()
-    parts = resolve(parse_spec(SPEC.replace("NORM", options.norm), "resnet20.yaml"), catalog())
-    dataset = parts.dataset.entry.load(**parts.dataset.parameters)
-    _, trainer, evaluator, _ = assemble(parts, dataset, [mx.cpu()], 1000)
+    spec = resolve(parse_spec(SPEC.replace("NORM", options.norm), "resnet20.yaml"), catalog())
+    dataset = spec.dataset.entry.load(**spec.dataset.parameters)
+    _, trainer, evaluator, _ = assemble(spec, dataset, [mx.cpu()], 1000)
 
     def milliseconds(what: object) -> float:
         taken = []

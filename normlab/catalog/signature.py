@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 import pydantic
 
 from normlab.errors import PluginBroken
+from normlab.spec.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +99,12 @@ def check(factories: Factories, parameters: Mapping[str, Any]) -> dict[str, Any]
 def accepted(factory: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the parameters that this factory names."""
     return {parameter.name: parameters[parameter.name] for parameter in _parameters(factory)}
+
+
+def build(part: Part) -> Any:
+    """Call the only factory of a resolved part with its parameters."""
+    (factory,) = part.entry.factories
+    return factory(**accepted(factory, part.parameters))
 
 
 def describe(factories: Factories) -> list[Parameter]:

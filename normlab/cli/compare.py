@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from normlab.study.design.design import Design
-    from normlab.study.run import Conducted
+    from normlab.study.run import StudyRun
 
 EXAMPLES = (
     ("normlab compare configs/mnist_bn.yaml --norms none,batch --seeds 10", "two methods, ten seeds each"),
@@ -72,7 +72,7 @@ def compare(context: click.Context, /, study: str, **given: Any) -> int:
     with interruptible(context.obj), plugins_allowed(allowed=not given["no_plugins"]):
         if given["plan"]:
             return _plan(design, given)
-        return _report(_conducted(design, given), given)
+        return _report(_run(design, given), given)
 
 
 def _options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,11 +101,11 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(design: Design, given: Mapping[str, Any]) -> int:
-    from normlab.study import run as conduct
     from normlab.study.execution import planning
     from normlab.study.execution.pool import thread_budget
+    from normlab.study.run import check
 
-    conduct.check(design)
+    check(design)
     plan = planning.plan(design, given["out"], *thread_budget(given["jobs"]))
     if given["as_json"]:
         output.print_json(plan.as_dict())
@@ -116,24 +116,27 @@ def _plan(design: Design, given: Mapping[str, Any]) -> int:
     return ExitStatus.DONE
 
 
-def _conducted(design: Design, given: Mapping[str, Any]) -> Conducted:
+def _run(design: Design, given: Mapping[str, Any]) -> StudyRun:
     from normlab.cli.views.compare_view import choose
-    from normlab.study.run import conduct
+    from normlab.study.run import run_study
 
     with choose(design.question.split, quiet=given["quiet"], as_json=given["as_json"]) as view:
-        return conduct(design, given["out"], given["jobs"], view, fail_fast=given["fail_fast"])
+        return run_study(design, given["out"], given["jobs"], view, fail_fast=given["fail_fast"])
 
 
-def _report(found: Conducted, given: Mapping[str, Any]) -> int:
+def _report(found: StudyRun, given: Mapping[str, Any]) -> int:
+    from normlab.report.writing import write_report
+
+    written = write_report(found.comparison, found.study.folder, commands=[found.command])
     if given["as_json"]:
-        paths = {what: str(path) for what, path in found.files.items()}
+        paths = {what: str(path) for what, path in written.items()}
         failures = {"failures": found.failures, "directory": str(found.study.folder), "paths": paths}
         output.print_json({**found.comparison.as_dict(), **failures})
     elif not given["quiet"]:
         from normlab.cli.views.comparison_view import show
 
         show(found.comparison)
-        files = [(what, str(path)) for what, path in found.files.items() if what in {"report", "histories"}]
+        files = [(what, str(path)) for what, path in written.items() if what in {"report", "histories"}]
         click.echo("\n".join(["", *output.columns([*files, ("study", str(found.study.folder))])]))
     if found.failures:
         runs = "1 run" if found.failures == 1 else f"{found.failures} runs"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from normlab.backend import threads as worker_threads
 from normlab.backend.mxnet import mxnet
+from normlab.catalog.signature import build as build_part
 from normlab.models.audit import operations
 from normlab.models.network import Network, build
-from normlab.models.sites import ChosenNorm
 from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
 from normlab.training.evaluation import Evaluator, examples
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from normlab.datasets.base import Dataset
-    from normlab.experiment.parts import Parts
+    from normlab.spec import Spec
 
 mx = mxnet()
 
 
 def assemble(
-    parts: Parts, dataset: Dataset, devices: Sequence[Any], steps: int
+    spec: Spec, dataset: Dataset, devices: Sequence[Any], steps: int
 ) -> tuple[Network, Trainer, Evaluator, Batches]:
     """Build everything that a run needs.
 
     Args:
-        parts: What the spec names.
+        spec: A resolved spec.
         dataset: Its data.
         devices: MXNet contexts.
         steps: Steps in all.
@@ -39,18 +39,16 @@ def assemble(
     Raises:
         SpecError: The network or a norm can't be built so.
     """
-    spec = parts.spec
     network = build(
-        parts.model.entry,
-        parts.model.parameters,
-        [ChosenNorm(*chosen) for chosen in parts.norms],
+        spec.model,
+        spec.norm,
         dataset.shape,
         dataset.classes,
         devices,
         lambda name: keyed(spec.seed, "initialize", name),
     )
-    loss = parts.loss.made()
-    transforms = [chosen.made() for chosen in parts.augmentation]
+    loss = build_part(spec.loss)
+    transforms = [build_part(part) for part in spec.augmentation]
     augmenter = Augmenter(transforms, dataset, spec.seed, spec.training.batch_size, devices)
 
     train = dataset.splits["train"]
@@ -62,10 +60,10 @@ def assemble(
     trainer = Trainer(
         network,
         loss,
-        parts.optimizer.made(),
+        build_part(spec.optimizer),
         data,
         batches,
-        schedule=partial(parts.schedule.made(), steps=steps),
+        schedule=partial(build_part(spec.schedule), steps=steps),
         augmenter=augmenter,
         seed=spec.seed,
         hybridize=hybridize,

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from normlab.catalog import catalog
+from normlab.catalog.signature import build
 from normlab.errors import DataError, ExitStatus, Interrupted, NormlabError, SpecError, StorageError
 from normlab.experiment.observer import Observer, Plan
-from normlab.experiment.parts import Parts, resolve
+from normlab.experiment.parts import catalog_parts, resolve, run_directory
 from normlab.experiment.resume import made_with, resumable, take_up
 from normlab.experiment.stopping import Stop, Stopped, stoppable
 from normlab.runs.directory import CHECKPOINT, RunDirectory
@@ -63,26 +64,26 @@ def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: 
     known.require_explicit()
     for warning in known.warnings:
         watcher.warned(warning)
-    parts = resolve(spec, known)
+    spec = resolve(spec, known)
     with ThreadPoolExecutor(1) as pool:  # reading and unpacking the data takes as long as MXNet takes to import
-        loading = pool.submit(parts.dataset.entry.load, **parts.dataset.parameters)
+        loading = pool.submit(spec.dataset.entry.load, **spec.dataset.parameters)
         from normlab.backend.devices import contexts  # noqa: PLC0415 - MXNet is imported while the data load
 
         devices = contexts(spec.device, watcher.warned)
         dataset = loading.result()
-    folder = RunDirectory.of(parts, out, devices, dataset.digest)
+    folder = run_directory(spec, out, devices, dataset.digest)
     stored = None if again else folder.stored()
     if stored is not None:
         watcher.reused(stored)
         return stored
-    return _Run(parts, dataset, devices, folder, watcher, again).history()
+    return _Run(spec, dataset, devices, folder, watcher, again).history()
 
 
 @dataclass
 class _Run:
     """A run that is not stored yet."""
 
-    parts: Parts
+    spec: Spec
     dataset: Dataset
     devices: list[Any]
     folder: RunDirectory
@@ -109,7 +110,7 @@ class _Run:
     @property
     def steps(self) -> int:
         """Steps in all."""
-        training = self.parts.spec.training
+        training = self.spec.training
         if training.steps is not None:
             return training.steps
         assert training.epochs is not None  # noqa: S101 - a spec has one of the two
@@ -118,16 +119,15 @@ class _Run:
     def _build(self) -> tuple[Network, Trainer, Evaluator, Batches]:
         from normlab.experiment.assembly import assemble  # noqa: PLC0415 - needs MXNet, which specs are checked without
 
-        spec = self.parts.spec
         self._check_sizes()
-        for index, chosen in enumerate(self.parts.augmentation):
-            with _told_at(spec, "augmentation", index):
-                chosen.made().check(self.dataset)
-        with _told_at(spec, "model"):
-            return assemble(self.parts, self.dataset, self.devices, self.steps)
+        for index, part in enumerate(self.spec.augmentation):
+            with _placed(self.spec, "augmentation", index):
+                build(part).check(self.dataset)
+        with _placed(self.spec, "model"):
+            return assemble(self.spec, self.dataset, self.devices, self.steps)
 
     def _check_sizes(self) -> None:
-        spec = self.parts.spec
+        spec = self.spec
         missing = [split for split in spec.evaluation.splits if split not in self.dataset.splits]
         if missing:
             raise DataError(
@@ -141,10 +141,6 @@ class _Run:
         if size > examples:
             raise SpecError(f"{place}: training.batch_size: {size}; expected at most the {examples} training examples")
 
-    def _header(self) -> Header:
-        spec = self.parts.spec
-        return Header(spec.name, self.parts.label, spec.seed, spec.evaluation.splits, self.folder.identity)
-
     @contextmanager
     def _session(
         self, stop: Stop, network: Network, trainer: Trainer, evaluator: Evaluator, batches: Batches
@@ -153,10 +149,9 @@ class _Run:
         from normlab.experiment.session import Session  # noqa: PLC0415 - needs MXNet, which specs are checked without
         from normlab.runs.checkpoint import Generations  # noqa: PLC0415 - loads numpy
 
-        spec, path, watcher = self.parts.spec, self.folder.path, self.watcher
+        spec, path, watcher = self.spec, self.folder.path, self.watcher
         devices = tuple(str(device) for device in self.devices)
-        entries = [self.parts.dataset, self.parts.model, *self.parts.norms]
-        surroundings = environment(devices, [chosen.entry.source for chosen in entries])
+        surroundings = environment(devices, [part.entry.source._asdict() for part in catalog_parts(spec)])
         self.folder.prepare()
         generations = Generations(path / CHECKPOINT)
         if self.again:
@@ -164,7 +159,7 @@ class _Run:
         checkpoint = resumable(generations, self.folder.identity, surroundings, watcher.warned)
         write_atomically(path / "spec.yaml", spec.to_yaml())
         write_json(path / "environment.json", surroundings)
-        header = Header(spec.name, self.parts.label, spec.seed, spec.evaluation.splits, self.folder.identity)
+        header = Header(spec.name, spec.label, spec.seed, spec.evaluation.splits, self.folder.identity)
         with take_up(path / HISTORY, header, checkpoint, watcher.warned) as writer:
             session = Session(
                 spec=spec,
@@ -182,7 +177,7 @@ class _Run:
             )
             if checkpoint is not None:
                 session.resume(checkpoint)
-            watcher.started(Plan(spec.name, self.parts.label, spec.seed, devices, path, session.step, self.steps))
+            watcher.started(Plan(spec.name, spec.label, spec.seed, devices, path, session.step, self.steps))
             yield session
 
     def _trained(self, session: Session) -> History:
@@ -252,7 +247,7 @@ def _diverged_message(step: int, where: str) -> str:
 
 
 @contextmanager
-def _told_at(spec: Spec, *path: str | int) -> Iterator[None]:
+def _placed(spec: Spec, *path: str | int) -> Iterator[None]:
     """Name the place of a block in errors that come up when its part is built."""
     try:
         yield

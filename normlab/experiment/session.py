@@ -10,7 +10,6 @@ from normlab.backend.mxnet import mxnet
 from normlab.experiment.stopping import Stop, Stopped
 from normlab.runs.checkpoint import Checkpoint
 from normlab.runs.history import Record
-from normlab.runs.history_file import read_history
 from normlab.training.loop import train
 
 if TYPE_CHECKING:
@@ -206,7 +205,7 @@ class Session:
             parameters=parameters,
             optimizer=optimizer,
             updates=self.trainer.optimizer_updates(),
-            history="".join(f"{line}\n" for line in read_history(self.writer.path).lines).encode(),
+            history=self.writer.content,
             made_with=self.made_with,
         )
         self.generations.save(checkpoint, keep=keep)

@@ -12,7 +12,7 @@ from normlab.backend.tracing import frozen_state
 from normlab.catalog.signature import accepted
 from normlab.errors import SpecError
 from normlab.models.layers import noting_dropout
-from normlab.models.sites import ChosenNorm, Sites
+from normlab.models.sites import Sites
 from normlab.models.tree import own_parameters, walk
 from normlab.models.weights import normalize_weights
 from normlab.norms.blocks import Host
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from normlab.catalog.hookspecs import Model
+    from normlab.spec import Part
 
 mx = mxnet()
 
@@ -54,7 +54,7 @@ class Network:
         self,
         block: Any,
         parameters: Mapping[str, Any],
-        norms: Sequence[ChosenNorm],
+        norms: Sequence[Part],
         initialization_digest: str,
         dropout: Sequence[str],
         sites: Sites,
@@ -75,8 +75,8 @@ class Network:
 
     def way(self, way: str) -> list[Any]:
         """The methods that act in this way (`gradient`, `project`, `initialize`), made."""
-        factories = [(getattr(chosen.norm, way), chosen.parameters) for chosen in self.norms]
-        return [factory(**accepted(factory, parameters)) for factory, parameters in factories if factory is not None]
+        acting = [(getattr(part.entry, way), part) for part in self.norms]
+        return [method(**accepted(method, part.parameters)) for method, part in acting if method is not None]
 
     def states(self) -> list[Any]:
         """The parameters that hold running state."""
@@ -118,9 +118,8 @@ def not_finite(arrays: Iterable[tuple[str, Any]]) -> str | None:
 
 
 def build(
-    model: Model,
-    parameters: Mapping[str, Any],
-    norms: Sequence[ChosenNorm],
+    model: Part,
+    norms: Sequence[Part],
     shape: tuple[int, ...],
     classes: int,
     contexts: Sequence[Any],
@@ -129,8 +128,7 @@ def build(
     """Build a network, find its shapes, and draw its parameters, each by its own key.
 
     Args:
-        model: The network's plugin.
-        parameters: The plugin's parameters.
+        model: The network.
         norms: The norms that act in it together.
         shape: Shape of one example.
         classes: Number of outputs.
@@ -141,7 +139,8 @@ def build(
         SpecError: The network can't be built so, or has no place for what a norm does.
     """
     sites = Sites(norms)
-    block = model.build(sites, shape, classes, **accepted(model.build, parameters))
+    make = model.entry.build
+    block = make(sites, shape, classes, **accepted(make, model.parameters))
     _check_joins(model, sites)
     # a network that found its shapes by a pass of its own is initialized already
     block.initialize(mx.init.Zero(), ctx=contexts[0], force_reinit=True)
@@ -151,7 +150,7 @@ def build(
     for name, parameter in named.items():
         _draw(name, parameter, contexts, keyed)
     shared = _shared(block, named, sites)
-    by_weight = [chosen for chosen in norms if chosen.norm.weight is not None]
+    by_weight = [part for part in norms if part.entry.weight is not None]
     for layer, weighted in normalize_weights(block, by_weight):
         for inner, parameter in weighted.method_parameters().items():
             named[f"{layer}.{inner}"] = parameter
@@ -160,10 +159,10 @@ def build(
     return Network(block, named, norms, _digest(shared), dropout, sites)
 
 
-def _check_joins(model: Model, sites: Sites) -> None:
+def _check_joins(model: Part, sites: Sites) -> None:
     if sites.residuals and not sites.joins:
         raise SpecError(
-            f"{model.name}: norm {sites.residuals[0].norm.name} acts where a branch meets its shortcut, "
+            f"{model.name}: norm {sites.residuals[0].name} acts where a branch meets its shortcut, "
             "and this network has no such place open to it; choose model resnet"
         )
 

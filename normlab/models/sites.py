@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable
 
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import accepted
@@ -10,26 +10,14 @@ from normlab.errors import SpecError
 from normlab.models.activations import make_activation
 from normlab.models.tree import sequence
 from normlab.norms.blocks import NormBlock, ResidualBlock
+from normlab.spec import Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.norms.contract import Norm
     from normlab.norms.ways import NormLayer
 
 mx = mxnet()
-
-
-class ChosenNorm(NamedTuple):
-    """A norm with its parameters, as a spec chooses it.
-
-    Attributes:
-        norm: The method.
-        parameters: Its parameters, defaults filled in.
-    """
-
-    norm: Norm
-    parameters: dict[str, Any]
 
 
 HybridBlock: Any = mx.gluon.HybridBlock
@@ -58,11 +46,11 @@ class Sites:
         notes: What the person should know about the network, a sentence each.
     """
 
-    def __init__(self, norms: Sequence[ChosenNorm]) -> None:
-        self.label = "+".join(chosen.norm.name for chosen in norms)
-        self.layers = [chosen for chosen in norms if chosen.norm.layer is not None]
-        self.residuals = [chosen for chosen in norms if chosen.norm.residual is not None]
-        self._weighted = [chosen.norm.name for chosen in norms if chosen.norm.weight is not None]
+    def __init__(self, norms: Sequence[Part]) -> None:
+        self.label = "+".join(part.name for part in norms)
+        self.layers = [part for part in norms if part.entry.layer is not None]
+        self.residuals = [part for part in norms if part.entry.residual is not None]
+        self._weighted = [part.name for part in norms if part.entry.weight is not None]
         self.joins = 0
         self.optional_biases: list[Any] = []
         self.notes: list[str] = []
@@ -111,7 +99,7 @@ class Sites:
         layers = [layer_before] if layer_before is not None and not activation_first else []
         blocks = []
         for index, method in enumerate(methods):
-            before = self._looked_at(method, layers[index:], self.layers[index].norm.name)
+            before = self._looked_at(method, layers[index:], self.layers[index].name)
             blocks.append((f"norm{index}" if index else "norm", NormBlock(method, before)))
         if activation != "identity" and not any(m.replaces_activation or m.needs_activation for m in methods):
             blocks.insert(0 if activation_first else len(blocks), ("activation", make_activation(activation)))
@@ -124,12 +112,13 @@ class Sites:
     @property
     def takes_activation(self) -> bool:
         """Whether a norm at each site stands for the activation as well, or applies it itself."""
-        return self.needs_activation or any(getattr(c.norm.layer, "replaces_activation", False) for c in self.layers)
+        replaced = (getattr(part.entry.layer, "replaces_activation", False) for part in self.layers)
+        return self.needs_activation or any(replaced)
 
     @property
     def needs_activation(self) -> bool:
         """Whether a norm at each site applies the activation itself."""
-        return any(getattr(chosen.norm.layer, "needs_activation", False) for chosen in self.layers)
+        return any(getattr(part.entry.layer, "needs_activation", False) for part in self.layers)
 
     def layer_before(self, make: Callable[..., Any], channels: int, layout: str) -> Any:
         """The layer right before a site: with a bias if no norm there brings a shift, so that nothing is lost.
@@ -161,12 +150,12 @@ class Sites:
         """
         self.joins += 1
         if len(self.residuals) > 1:
-            names = " and ".join(chosen.norm.name for chosen in self.residuals)
+            names = " and ".join(part.name for part in self.residuals)
             raise SpecError(f"norms {names} both act where a branch meets its shortcut; choose one of them")
-        for norm, parameters in self.residuals:
-            assert norm.residual is not None  # noqa: S101 - only such norms are in the list
-            own = accepted(norm.residual, parameters)
-            return ResidualBlock(norm.residual(**own, in_channels=channels, index=index, blocks=blocks))
+        for part in self.residuals:
+            method = part.entry.residual
+            own = accepted(method, part.parameters)
+            return ResidualBlock(method(**own, in_channels=channels, index=index, blocks=blocks))
         return Sum()
 
     def _methods(
@@ -175,10 +164,10 @@ class Sites:
         # only what differs from a norm's own choice is said to it
         without = {name: False for name, wanted in (("scale", scale), ("center", center)) if not wanted}
         made = []
-        for norm, parameters in self.layers:
-            assert norm.layer is not None  # noqa: S101 - only such norms are in the list
-            own = {**accepted(norm.layer, parameters), **without}
-            made.append(norm.layer(**own, in_channels=channels, layout=layout, **site))
+        for part in self.layers:
+            method = part.entry.layer
+            own = {**accepted(method, part.parameters), **without}
+            made.append(method(**own, in_channels=channels, layout=layout, **site))
         return made
 
     def _looked_at(self, method: NormLayer, layers: list[Any], name: str) -> Any:

@@ -12,7 +12,7 @@ from normlab.norms.blocks import WeightBlock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.models.sites import ChosenNorm
+    from normlab.spec import Part
 
 mx = mxnet()
 nn = mx.gluon.nn
@@ -27,16 +27,16 @@ class WeightedLayer(HybridBlock):
 
     Args:
         layer: The `Dense` or `Conv` layer, initialized, its shapes known.
-        chosen: The methods, applied in order.
+        norms: Norms with a weight way, applied in order.
     """
 
-    def __init__(self, layer: Any, chosen: Sequence[ChosenNorm]) -> None:
+    def __init__(self, layer: Any, norms: Sequence[Part]) -> None:
         super().__init__()
         self.layer = layer
         self._hosts = []
-        for index, (norm, parameters) in enumerate(chosen):
-            assert norm.weight is not None  # noqa: S101 - only such norms are passed
-            method = norm.weight(**accepted(norm.weight, parameters), out_channels=layer.weight.shape[0])
+        for index, part in enumerate(norms):
+            parameters = accepted(part.entry.weight, part.parameters)
+            method = part.entry.weight(**parameters, out_channels=layer.weight.shape[0])
             host = WeightBlock(method, layer.weight.shape)
             self.register_child(host, f"norm{index}" if index else "norm")
             self._hosts.append(host)
@@ -71,19 +71,19 @@ class WeightedLayer(HybridBlock):
         return f"{self.layer!r} with {', '.join(type(host.method).__name__ for host in self._hosts)}"
 
 
-def normalize_weights(block: Any, chosen: Sequence[ChosenNorm]) -> list[tuple[str, WeightedLayer]]:
+def normalize_weights(block: Any, norms: Sequence[Part]) -> list[tuple[str, WeightedLayer]]:
     """Replace every weighted layer inside a block, wherever the block holds it.
 
     Args:
         block: A network, initialized, its shapes known.
-        chosen: Methods with a weight way; with none nothing is replaced.
+        norms: Norms with a weight way; without any nothing is replaced.
 
     Returns:
         The structural name of each layer, and what stands in its place.
     """
-    if not chosen:
+    if not norms:
         return []
     layers = {name: child for name, child in named_blocks(block).items() if isinstance(child, WEIGHTED)}
-    weighted = {name: WeightedLayer(layer, chosen) for name, layer in layers.items()}
+    weighted = {name: WeightedLayer(layer, norms) for name, layer in layers.items()}
     substitute(block, {id(layer): weighted[name] for name, layer in layers.items()})
     return list(weighted.items())

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from normlab.runs.files import claim_directory, inside, remove_leftovers, safe_name, storage_errors
 from normlab.runs.history import RESULT, History, Result
 from normlab.runs.lock import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from normlab.experiment.parts import Parts
+    from collections.abc import Iterator
 
 CHECKPOINT = "checkpoint"
 """Name of the folder of a run's checkpoints."""
@@ -42,19 +40,6 @@ class RunDirectory:
         self.identity = identity
         self._names = (safe_name(name), safe_name(f"{label[:60]}-s{seed}-{identity[:_DIGITS]}"))
         self.path = self._out.joinpath(*self._names)
-
-    @classmethod
-    def of(cls, parts: Parts, out: str | Path, devices: Sequence[Any], digest: str) -> RunDirectory:
-        """The directory of a run of these parts.
-
-        Args:
-            parts: What the run is made of.
-            out: Where runs go.
-            devices: MXNet contexts; their kinds and number decide the bits.
-            digest: SHA-256 of the data.
-        """
-        kinds = "+".join(device.device_type for device in devices)
-        return cls(out, parts.spec.name, parts.label, parts.spec.seed, parts.identity(f"{kinds} {digest}"))
 
     def stored(self) -> History | None:
         """The run's history, if it ended; None if it never ran or is unfinished.

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 from normlab.backend.mxnet import SETTINGS, processors, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from normlab.norms.contract import Source
 
 _PACKAGES = ("normlab", "mxnet", "gluoncv", "numpy", "scipy", "matplotlib")
 
 
-def environment(devices: Sequence[str], sources: Sequence[Source]) -> dict[str, Any]:
+def environment(devices: Sequence[str], sources: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Describe this process and machine.
 
     Args:
         devices: The run's devices.
-        sources: Where its parts came from.
+        sources: Of each part that a plugin brings, its distribution, version and file.
     """
     return {
         "python": platform.python_version(),
@@ -38,9 +37,9 @@ def environment(devices: Sequence[str], sources: Sequence[Source]) -> dict[str, 
         "settings": SETTINGS,
         "commit": _commit(),
         "plugins": [
-            {**source._asdict(), "sha256": sha256(Path(source.file).read_bytes()).hexdigest()}
-            for source in dict.fromkeys(sources)
-            if source.file
+            {**source, "sha256": sha256(Path(source["file"]).read_bytes()).hexdigest()}
+            for source in {source["file"]: source for source in sources}.values()
+            if source["file"]
         ],
         "arguments": sys.argv[1:],
     }

@@ -81,9 +81,9 @@ class HistoryWriter:
     lock.
 
     Attributes:
-        path: the file.
-        header: its first line.
-        records: what it holds, those of earlier starts included.
+        path: The file.
+        header: Its first line.
+        records: What it holds, records of earlier starts included.
     """
 
     def __init__(self, path: PathLike, header: Header) -> None:
@@ -98,7 +98,7 @@ class HistoryWriter:
         """
         line, last_sum = _sealed(header.as_dict(), "")
         write_atomically(path, line + "\n")
-        self._open(path, header, [], last_sum)
+        self._open(path, header, [], [line], last_sum)
 
     @classmethod
     def resume(cls, path: PathLike, after_step: int) -> HistoryWriter:
@@ -117,11 +117,12 @@ class HistoryWriter:
         if found.torn or len(lines) < len(found.lines):
             write_atomically(path, "\n".join(lines) + "\n")
         writer = cls.__new__(cls)
-        writer._open(path, found.header, kept, _sum_of(lines[-1]))  # noqa: SLF001 - its own class
+        writer._open(path, found.header, kept, list(lines), _sum_of(lines[-1]))  # noqa: SLF001 - its own class
         return writer
 
-    def _open(self, path: PathLike, header: Header, records: list[Record], last_sum: str) -> None:
+    def _open(self, path: PathLike, header: Header, records: list[Record], lines: list[str], last_sum: str) -> None:
         self.path = Path(path)
+        self._lines = lines
         self.header = header
         self.records = records
         self._last_sum = last_sum
@@ -150,7 +151,13 @@ class HistoryWriter:
                     os.ftruncate(self._descriptor, size)
                 raise
         self.records.append(record)
+        self._lines.append(line)
         self._last_sum = last_sum
+
+    @property
+    def content(self) -> bytes:
+        """What the file holds."""
+        return "".join(f"{line}\n" for line in self._lines).encode()
 
     def close(self) -> None:
         """Closes the file; doing it twice does no harm."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from normlab.spec.values import plain
@@ -46,8 +46,12 @@ def _parameters(values: dict[str, Any]) -> dict[str, Any]:
 class Part(BaseModel):
     """A norm, model, data set, loss, optimizer, schedule or augmentation.
 
-    A file writes it as its name, `batch`, or as a mapping of name and parameters, `{name: batch, epsilon: 0.001}`.
-    Which parameters there are, and of what type, the part itself says when the catalogue makes it.
+    A file writes it as its name, `batch`, or as a mapping of name and parameters, `{name: batch, epsilon: 0.001}`. A
+    spec is read before its parts are known, so a part has the parameters that were written. Resolving the spec gives
+    it its entry and all parameters, validated, with defaults (see `normlab.experiment.parts`).
+
+    Attributes:
+        entry: What the catalogue has under the name; None before the spec is resolved.
     """
 
     model_config = STRICT
@@ -59,9 +63,39 @@ class Part(BaseModel):
         default={}, description="What the part is called with: text, numbers, true, false, null, lists and mappings."
     )
 
+    _entry: Any = PrivateAttr(default=None)
+
+    @classmethod
+    def resolved(cls, entry: Any, parameters: Mapping[str, Any]) -> Part:
+        """Make a part of an entry of the catalogue and its validated parameters.
+
+        Args:
+            entry: It has a `name`, and in `factories` the callables that take the parameters.
+            parameters: All parameters by name.
+        """
+        part = cls.model_construct(name=entry.name, parameters=dict(parameters))
+        part._entry = entry  # noqa: SLF001 - its own attribute
+        return part
+
+    @property
+    def entry(self) -> Any:
+        """What the catalogue has under the name; None before the spec is resolved."""
+        return self._entry
+
     def dump(self) -> dict[str, Any]:
-        """Give the mapping that a file would hold."""
-        return {"name": self.name, **plain(self.parameters)}
+        """Return the mapping that a file would hold."""
+        return {"name": self.name, **{name: plain(_dumped(value)) for name, value in self.parameters.items()}}
+
+
+def _dumped(value: Any) -> Any:
+    """Replace parts and models inside of a parameter by plain data."""
+    if isinstance(value, Part):
+        return value.dump()
+    if isinstance(value, BaseModel):
+        return {name: _dumped(item) for name, item in value}
+    if isinstance(value, Mapping):
+        return {name: _dumped(item) for name, item in value.items()}
+    return [_dumped(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def _from_file(value: Any) -> Any:

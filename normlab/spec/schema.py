@@ -153,6 +153,11 @@ class Spec(BaseModel):
         """The settings as they were written, with their places."""
         return self._document or Document.of(self.dump(), self.name)
 
+    @property
+    def label(self) -> str:
+        """The names of the norms in a word, e.g. `batch` or `weight_norm+group`."""
+        return "+".join(part.name for part in self.norm)
+
     def __eq__(self, other: object) -> bool:
         """Compare the settings, not where they were written."""
         return isinstance(other, Spec) and self.dump() == other.dump()

@@ -1,4 +1,4 @@
-"""A study from its design to its report."""
+"""Run a study: from its design to a stored comparison."""
 
 from __future__ import annotations
 
@@ -23,32 +23,34 @@ if TYPE_CHECKING:
     from normlab.study.design.design import Design
 
 
-class Conducted(NamedTuple):
-    """What came of a study.
+class StudyRun(NamedTuple):
+    """A study that was run.
 
     Attributes:
         comparison: Its arms side by side.
         study: What is stored of it.
-        files: Its report's files, by what they are.
-        failures: How many runs failed.
+        failures: Number of runs that failed.
     """
 
     comparison: Comparison
     study: stored.Study
-    files: dict[str, Path]
     failures: int
 
+    @property
+    def command(self) -> str:
+        """The command that runs the same study again."""
+        return shlex.join(["normlab", "compare", str(self.study.folder / stored.FILE)])
 
-def conduct(
+
+def run_study(
     design: Design,
     out: str | Path = "runs",
     jobs: int | None = None,
     watcher: Watcher | None = None,
     *,
     fail_fast: bool = False,
-    report: bool = True,
-) -> Conducted:
-    """Run what is missing of a study, compare its arms, store it and write its report.
+) -> StudyRun:
+    """Run what is missing of a study, compare its arms and store it.
 
     Args:
         design: The study.
@@ -56,7 +58,6 @@ def conduct(
         jobs: Worker processes; by default one a processor.
         watcher: Is told what happens.
         fail_fast: Begin no further run once one has failed.
-        report: False to write no report.
 
     Raises:
         SpecError: A part is unknown or a parameter unfit.
@@ -77,8 +78,7 @@ def conduct(
     stored.save(study, design)
     if outcome.failures and not any(arm.runs for arm in outcome.arms if arm.label == question.baseline):
         raise _without_baseline(outcome)
-    comparison = compared(study)
-    return Conducted(comparison, study, _report(comparison, folder) if report else {}, outcome.failures)
+    return StudyRun(compared(study), study, outcome.failures)
 
 
 def _without_baseline(outcome: Outcome) -> NormlabError:
@@ -143,9 +143,3 @@ def _missing(arms: tuple[Arm, ...]) -> list[str]:
 
 def _first_line(message: str) -> str:
     return message.splitlines()[0] if message else ""
-
-
-def _report(comparison: Comparison, folder: Path) -> dict[str, Path]:
-    from normlab.report.writing import write_report  # noqa: PLC0415 - matplotlib
-
-    return write_report(comparison, folder, commands=[shlex.join(["normlab", "compare", str(folder / stored.FILE)])])

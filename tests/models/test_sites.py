@@ -12,9 +12,10 @@ from models_support import NORMS, chosen, network, predicted
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
 from normlab.models.activations import ACTIVATIONS, make_activation
-from normlab.models.sites import ChosenNorm, Sites
+from normlab.models.sites import Sites
 from normlab.norms.contract import Norm
 from normlab.norms.ways import NormLayer
+from normlab.spec import Part
 
 mx = mxnet()
 nn = mx.gluon.nn
@@ -36,7 +37,7 @@ def sites(*names):
 
 
 def shifting(**parameters):
-    return Sites([ChosenNorm(Norm("shifting", layer=Shifting), {"amount": 1.0, "center": True, **parameters})])
+    return Sites([Part.resolved(Norm("shifting", layer=Shifting), {"amount": 1.0, "center": True, **parameters})])
 
 
 def run(block, x):

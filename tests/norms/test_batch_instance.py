@@ -43,9 +43,9 @@ def test_after_a_step_gates_are_within_their_bounds():
 
 
 def test_gates_are_clipped_in_a_training_that_would_take_them_out():
-    parts = resolve(parse_spec(json.dumps(SPEC)), catalog(third_party=False))
-    dataset = parts.dataset.entry.load(**parts.dataset.parameters)
-    network, trainer, _, _ = assemble(parts, dataset, [mx.cpu()], 3)
+    spec = resolve(parse_spec(json.dumps(SPEC)), catalog(third_party=False))
+    dataset = spec.dataset.entry.load(**spec.dataset.parameters)
+    network, trainer, _, _ = assemble(spec, dataset, [mx.cpu()], 3)
     trainer.steps(0, 3, lambda _: None)
     gates = np.concatenate([p.data().asnumpy() for name, p in network.parameters.items() if name.endswith(".rho")])
     # Adam moves each by about 0.1 times ten in a step

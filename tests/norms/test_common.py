@@ -8,8 +8,8 @@ from norms_support import SHAPES, Host, close, inputs, mx, norm
 
 from normlab.backend.graph import Graph
 from normlab.catalog.signature import check
-from normlab.models.sites import ChosenNorm
 from normlab.models.weights import normalize_weights
+from normlab.spec import Part
 
 LAYERS = {
     "layer": ("statistics/layer.py", {}),
@@ -140,7 +140,7 @@ def test_weights_whose_shapes_were_found_late_are_normalized(file):
     block.initialize()
     x = mx.nd.random.normal(shape=(5, 2, 6, 6))
     block(x)
-    for _, layer in normalize_weights(block, [ChosenNorm(registered, check(registered.factories, {}))]):
+    for _, layer in normalize_weights(block, [Part.resolved(registered, check(registered.factories, {}))]):
         layer.collect_params(".*_g").initialize()
         layer.start()
     one, other = (
@@ -189,7 +189,7 @@ def sandwich(name):
     block.initialize(mx.init.Normal(0.3))
     if name in WEIGHTS:
         registered = norm(name)
-        for _, layer in normalize_weights(block, [ChosenNorm(registered, check(registered.factories, {}))]):
+        for _, layer in normalize_weights(block, [Part.resolved(registered, check(registered.factories, {}))]):
             layer.collect_params(".*_g").initialize()
             layer.start()
     return block

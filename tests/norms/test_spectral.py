@@ -7,9 +7,9 @@ import pytest
 from norms_support import close, mx, norm
 
 from normlab.backend.graph import Graph
-from normlab.models.sites import ChosenNorm
 from normlab.models.weights import normalize_weights
 from normlab.norms.blocks import WeightBlock
+from normlab.spec import Part
 
 SPECTRAL = norm("weights/spectral_norm.py")
 
@@ -29,7 +29,7 @@ def layer(**parameters):
     net.initialize()
     net[0].weight.set_data(mx.nd.array(weight()))
     chosen = {"iterations": 1, "warm_up": 15, "epsilon": 1e-12, **parameters}
-    ((_, weighted),) = normalize_weights(net, [ChosenNorm(SPECTRAL, chosen)])
+    ((_, weighted),) = normalize_weights(net, [Part.resolved(SPECTRAL, chosen)])
     host = next(host for host in weighted._children.values() if isinstance(host, WeightBlock))
     host.initialize()
     weighted.start()

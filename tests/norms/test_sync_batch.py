@@ -25,9 +25,9 @@ SPEC = {
 
 
 def trainer_on(devices):
-    parts = resolve(parse_spec(json.dumps(SPEC)), catalog(third_party=False))
-    dataset = parts.dataset.entry.load(**parts.dataset.parameters)
-    return assemble(parts, dataset, [mx.cpu(index) for index in range(devices)], 2)[1]
+    spec = resolve(parse_spec(json.dumps(SPEC)), catalog(third_party=False))
+    dataset = spec.dataset.entry.load(**spec.dataset.parameters)
+    return assemble(spec, dataset, [mx.cpu(index) for index in range(devices)], 2)[1]
 
 
 @pytest.mark.parametrize("layout", ["NC", "NCHW", "NTC"])

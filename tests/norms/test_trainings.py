@@ -16,7 +16,7 @@ from models_support import plugin
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
-from normlab.catalog.signature import describe
+from normlab.catalog.signature import build, describe
 from normlab.experiment.assembly import assemble
 from normlab.experiment.parts import resolve
 from normlab.spec import parse_spec
@@ -105,13 +105,13 @@ def trained(task, norm):
         "training": {"steps": task.steps, "batch_size": task.batch_size},
         "device": "cpu",
     }  # fmt: skip
-    parts = resolve(parse_spec(json.dumps(settings)), CATALOG)
-    dataset = parts.dataset.entry.load(**parts.dataset.parameters)
-    network, trainer, evaluator, _ = assemble(parts, dataset, [mx.cpu()], task.steps)
+    spec = resolve(parse_spec(json.dumps(settings)), CATALOG)
+    dataset = spec.dataset.entry.load(**spec.dataset.parameters)
+    network, trainer, evaluator, _ = assemble(spec, dataset, [mx.cpu()], task.steps)
     images, labels = (mx.nd.array(value) for value in (dataset.splits["train"].images, dataset.splits["train"].labels))
 
     def mean_loss(F, images, labels):
-        return F.mean(parts.loss.made().each(F, network.block(images), labels))
+        return F.mean(build(spec.loss).each(F, network.block(images), labels))
 
     loss = Graph(
         mean_loss, network.parameters.values(), training=True, hybridize=network.hybridizable, freeze_state=True

@@ -8,8 +8,8 @@ from norms_support import Host, close, equal_formula, mx, norm
 
 from normlab.backend.graph import Graph
 from normlab.catalog.signature import check
-from normlab.models.sites import ChosenNorm
 from normlab.models.weights import normalize_weights
+from normlab.spec import Part
 
 NORM, STANDARDIZATION = "weights/weight_norm.py", "weights/weight_standardization.py"
 SHAPES = {"dense": (8, 12), "conv": (8, 3, 3, 2)}
@@ -101,7 +101,7 @@ def test_layers_compute_with_the_weight_that_it_gives(file, hybridize):
     # weight norm starts from the weights as they are
     plain = layers_of(drawn if file is NORM else [standardized()(weight.astype("float64")) for weight in drawn])
     registered = norm(file)
-    for _, layer in normalize_weights(block, [ChosenNorm(registered, check(registered.factories, {}))]):
+    for _, layer in normalize_weights(block, [Part.resolved(registered, check(registered.factories, {}))]):
         layer.collect_params(".*_g").initialize()
         layer.start()
     graph = Graph(lambda _, x: block(x), block.collect_params().values(), training=True, hybridize=hybridize)

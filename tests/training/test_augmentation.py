@@ -203,9 +203,9 @@ def test_the_border_is_black_before_standardization_and_the_mean_after_it():
 
 
 def assembled(spec, devices=None, steps=10):
-    parts = resolve(spec, catalog())
-    data = parts.dataset.entry.load(**parts.dataset.parameters)
-    return data, assemble(parts, data, devices or [mx.cpu()], steps)
+    spec = resolve(spec, catalog())
+    data = spec.dataset.entry.load(**spec.dataset.parameters)
+    return data, assemble(spec, data, devices or [mx.cpu()], steps)
 
 
 def test_evaluation_sees_data_that_are_standardized_and_not_moved():

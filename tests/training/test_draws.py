@@ -33,9 +33,9 @@ def assembled(tmp_path):
     known = catalog(files=[file])
 
     def make(*overrides, seed=0):
-        parts = resolve(parse_spec(SPEC, "drawn.yaml", overrides, seed=seed), known)
-        data = parts.dataset.entry.load(**parts.dataset.parameters)
-        network, trainer, evaluator, _ = assemble(parts, data, [mx.cpu()], 10)
+        spec = resolve(parse_spec(SPEC, "drawn.yaml", overrides, seed=seed), known)
+        data = spec.dataset.entry.load(**spec.dataset.parameters)
+        network, trainer, evaluator, _ = assemble(spec, data, [mx.cpu()], 10)
         return network, trainer, evaluator
 
     return make

@@ -11,7 +11,8 @@ from normlab.backend.mxnet import mxnet
 from normlab.catalog.hookspecs import Model
 from normlab.conformance.subjects.places import Place, channels, defaults
 from normlab.models.network import Network, build
-from normlab.models.sites import ChosenNorm, HybridBlock, Sites
+from normlab.models.sites import HybridBlock, Sites
+from normlab.spec import Part
 from normlab.training.losses import softmax_cross_entropy
 from normlab.training.randomness import generator, keyed
 
@@ -80,9 +81,8 @@ def network(norm: Norm, layout: str) -> Network:
     width = 8 if norm.layer is None else channels(norm, Place("layer", layout))
     model = Model("probe", lambda sites, _, __: _Small(sites, layout, width))
     return build(
-        model,
-        {},
-        [ChosenNorm(norm, defaults(norm))],
+        Part.resolved(model, {}),
+        [Part.resolved(norm, defaults(norm))],
         _SHAPES[layout],
         CLASSES,
         [mx.cpu()],

@@ -61,7 +61,7 @@ def _check_kinds(sites: Sites, family: Family, network: str) -> None:
             f"network {network}: norm {sites.label} acts where a branch meets its shortcut, and networks of GluonCV "
             "add the two themselves; choose model resnet"
         )
-    if not family.has_sites and any(chosen.norm.layer is not Identity for chosen in sites.layers):
+    if not family.has_sites and any(part.entry.layer is not Identity for part in sites.layers):
         raise SpecError(
             f"network {network} has no norms, so norm {sites.label} has no place in it; choose norm none, "
             "a norm that acts on weights, or another network: docs/gluoncv.md lists them"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from normlab.catalog import Catalog, catalog
-from normlab.experiment.parts import resolve
+from normlab.experiment.parts import resolve, run_directory
 from normlab.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def directory_of(spec: Spec, out: str | Path) -> RunDirectory:
     """
     from normlab.backend.devices import contexts  # noqa: PLC0415 - MXNet, which a plan without runs does not need
 
-    parts = resolve(spec, known(spec.plugins))
-    digest = _digest(spec.plugins, json.dumps(parts.spec.dataset.dump(), sort_keys=True))
-    return RunDirectory.of(parts, out, contexts(spec.device), digest)
+    resolved = resolve(spec, known(spec.plugins))
+    digest = _digest(spec.plugins, json.dumps(resolved.dataset.dump(), sort_keys=True))
+    return run_directory(resolved, out, contexts(spec.device), digest)
 
 
 @lru_cache(maxsize=8)
