@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normlab import experiment
 from normlab.catalog import catalog
+from normlab.experiment.observer import Observer
+from normlab.norms.contract import Norm
 from normlab.report.figures.curves import write_accuracy_svg
+from normlab.runs.history import History
 from normlab.spec import Place
+from normlab.study.execution.jobs import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from normlab.experiment.observer import Observer
-    from normlab.norms.contract import Norm
-    from normlab.runs.history import History
     from normlab.spec import Spec
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.execution.jobs import Watcher
 
 PLOT = "accuracy.svg"
 

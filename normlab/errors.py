@@ -23,11 +23,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class ExitStatus(IntEnum):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 import numpy as np
 
@@ -12,12 +13,7 @@ from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import Trace
 from normlab.errors import PluginBroken
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    #: From a graph, the shapes of all its variables and the names of those for the inputs, to another graph.
-    Rewrite = Callable[[Any, dict[str, tuple[int, ...]], list[str]], Any]
-    from collections.abc import Iterator
+Rewrite = Callable[[Any, dict[str, tuple[int, ...]], list[str]], Any]
 
 
 mx = mxnet()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 from normlab.backend import tracing as norm_state
-from normlab.backend.compiled import Compiled
+from normlab.backend.compiled import Compiled, Rewrite
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import Trace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from normlab.backend.compiled import Rewrite
 
 mx = mxnet()
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend.mxnet import mxnet, threads
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 mx = mxnet()
 

@@ -14,16 +14,13 @@ of a training step, once, whatever is done with the gradients later.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
+from typing import Any, Callable, NamedTuple, Union
 
 from normlab.backend.mxnet import mxnet
 from normlab.errors import PluginError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 
 #: A number, or how it follows from the shape of an activation.
 Fill = Union[float, Callable[[tuple[int, ...]], float]]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from normlab.catalog.loading import Loader, without_hooks
 from normlab.catalog.plugin_record import PluginRecord
 from normlab.errors import suggestion
 from normlab.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 #: Modules of normlab's own that register parts, through the same hooks as everybody's.
 BUILT_IN = (

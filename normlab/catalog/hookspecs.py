@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import Any, Callable, TypeVar
 
 import pluggy
 
-from normlab.norms.contract import Source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from normlab.norms.contract import Norm
+from normlab.norms.contract import Norm, Source
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ import os
 import pkgutil
 import random
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from normlab.catalog import hookspecs
 from normlab.catalog.hookspecs import HOOKS_VERSION
@@ -26,10 +27,6 @@ from normlab.catalog.validation import KINDS, given, place, told
 from normlab.errors import nearest, suggestion
 from normlab.norms.contract import Source
 from normlab.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 #: Characters of what a plugin prints that are shown.
 _LONGEST = 60

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.errors import PluginBroken, PluginDuplicate, PluginError, PluginIncompatible, PluginMissing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: The error that tells of a plugin of this status.
 ERRORS: Mapping[str, type[PluginError]] = {

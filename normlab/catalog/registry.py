@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pluggy
 
 from normlab.catalog import hookspecs
 from normlab.catalog.discovery import discover
 from normlab.catalog.hookspecs import DataSource, Model
-from normlab.catalog.validation import KINDS
+from normlab.catalog.plugin_record import PluginRecord
+from normlab.catalog.validation import KINDS, Kind
 from normlab.errors import NormlabError, PluginBroken, PluginDuplicate, SpecError, nearest, suggestion
 from normlab.norms.contract import Norm
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.catalog.plugin_record import PluginRecord
-    from normlab.catalog.validation import Kind
-
 
 Entry = TypeVar("Entry", Norm, Model, DataSource)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 import typing
+from collections.abc import Mapping
 from functools import cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import pydantic
 
 from normlab.errors import PluginBroken
 from normlab.spec.part import Part
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Factories = tuple[Callable[..., Any], ...]
 

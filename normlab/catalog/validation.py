@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from types import TracebackType
+from typing import Any, Callable, NamedTuple
 
 from normlab.catalog import signature
 from normlab.catalog.hookspecs import DataSource, Model
 from normlab.errors import NAME, NormlabError
 from normlab.norms.contract import Norm, Source
 from normlab.norms.ways import WAYS, NormGradient, NormInitialize, NormLayer, NormProject, NormResidual, NormWeight
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import TracebackType
-
 
 _HERE = str(Path(__file__).parent)
 

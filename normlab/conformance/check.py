@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
-from normlab.conformance.subjects.places import WHOLE, made
-
-if TYPE_CHECKING:
-    from normlab.conformance.subjects.places import Place
-    from normlab.norms.contract import Norm
+from normlab.conformance.subjects.places import WHOLE, Place, made
+from normlab.norms.contract import Norm
 
 #: What can come of a check.
 PASSED, FAILED, EXPECTED, UNEXPECTED = "passed", "failed", "expected failure", "unexpected pass"

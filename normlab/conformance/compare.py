@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from normlab.conformance.check import require
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Arrays of any type, float64 where nothing else is said.
 Array = NDArray[Any]

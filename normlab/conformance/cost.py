@@ -9,21 +9,17 @@ convolution, from C to C channels), ways around the optimizer's step on that wei
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from pydantic import ValidationError
 
 from normlab.backend.mxnet import mxnet
 from normlab.conformance.memory import bytes_in_use
-from normlab.conformance.subjects.cost_subjects import OPERATOR, Arrays, NotMeasured, Subject, operator, subject
+from normlab.conformance.subjects.cost_subjects import OPERATOR, Arrays, Asked, NotMeasured, Subject, operator, subject
 from normlab.conformance.telling import told
 from normlab.errors import SpecError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.conformance.subjects.cost_subjects import Asked
 
 mx = mxnet()
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from collections.abc import Sequence
+from typing import Callable, NamedTuple
 
 import numpy as np
 
 from normlab.conformance.check import CheckFailed, require
+from normlab.conformance.compare import Array
 from normlab.training.randomness import generator
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.conformance.compare import Array
 
 _DIRECTIONS = 3
 

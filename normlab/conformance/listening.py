@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 from normlab.backend.mxnet import mxnet
 
 if TYPE_CHECKING:
-    from typing import Callable
-
     from normlab.conformance.compare import Array
 
 #: Parts of the paths of libraries whose warnings are their own, not the method's.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from normlab.conformance.check import Check
 from normlab.conformance.registry import expectations
 from normlab.conformance.suite import Laboratory, concerning
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.conformance.check import Check
-    from normlab.norms.contract import Norm
+from normlab.norms.contract import Norm
 
 #: Tests of one method follow each other and share what stands at its places.
 _laboratory = lru_cache(maxsize=1)(Laboratory)

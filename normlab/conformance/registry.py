@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
 
 from normlab.conformance.check import Check
 from normlab.conformance.checks import (
@@ -18,12 +20,7 @@ from normlab.conformance.checks import (
     values,
 )
 from normlab.errors import SpecError, suggestion
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import ModuleType
-
-    from normlab.norms.contract import Norm
+from normlab.norms.contract import Norm
 
 #: Those that tell what is wrong in the simplest terms come first.
 _MODULES: tuple[ModuleType, ...] = (

@@ -6,19 +6,18 @@ import importlib.util
 import keyword
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 import normlab
 from normlab.errors import NAME, SpecError
+from normlab.norms.contract import Norm
 from normlab.runs.files import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from normlab.catalog.registry import Shelf
-    from normlab.norms.contract import Norm
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

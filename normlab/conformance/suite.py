@@ -6,22 +6,18 @@ import gc
 import io
 import time
 import warnings
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 from normlab.backend.compiled import no_compiled_functions
-from normlab.conformance.check import EXPECTED, FAILED, PASSED, UNEXPECTED, CheckFailed, Outcome
+from normlab.conformance.check import EXPECTED, FAILED, PASSED, UNEXPECTED, Check, CheckFailed, Outcome
 from normlab.conformance.registry import FIRST, chosen, expectations
 from normlab.conformance.subjects.places import HOSTED, STEPPING, Place, places
 from normlab.conformance.subjects.specimen import Specimen
 from normlab.conformance.subjects.stepper import Stepper
 from normlab.conformance.telling import told
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from normlab.conformance.check import Check
-    from normlab.norms.contract import Norm
+from normlab.norms.contract import Norm
 
 
 class Laboratory:

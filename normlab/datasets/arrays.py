@@ -5,17 +5,15 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
 from normlab.datasets.base import Dataset, Limit, Split, digest_of_contents, partition
 from normlab.datasets.source import Source
 from normlab.errors import DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Validation = NonNegativeInt
 Classes = Optional[PositiveInt]

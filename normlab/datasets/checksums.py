@@ -10,17 +10,15 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from normlab.datasets.source import cache_folder
+from normlab.datasets.source import File, cache_folder
 from normlab.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     from normlab.datasets.payload import Payload
-    from normlab.datasets.source import File
 
 _PATIENCE = 10.0  # seconds to wait for another process that writes the memory
 

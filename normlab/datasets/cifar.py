@@ -6,19 +6,16 @@ Source: A. Krizhevsky, "The CIFAR-10 dataset" and "The CIFAR-100 dataset", https
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from normlab.datasets import store
 from normlab.datasets.base import Dataset, Limit, Split, digest_of_names, partition
+from normlab.datasets.payload import Payload
 from normlab.datasets.source import Download, File, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.datasets.payload import Payload
 
 Validation = Annotated[int, Field(ge=0, lt=50_000)]
 

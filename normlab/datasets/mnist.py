@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -11,10 +11,8 @@ from pydantic import Field
 from normlab.datasets import payload as idx
 from normlab.datasets import store
 from normlab.datasets.base import Dataset, Limit, Split, digest_of_names, partition
+from normlab.datasets.payload import Payload
 from normlab.datasets.source import Download, File, Source
-
-if TYPE_CHECKING:
-    from normlab.datasets.payload import Payload
 
 Validation = Annotated[int, Field(ge=0, lt=60_000)]
 

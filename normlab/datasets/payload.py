@@ -10,17 +10,12 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _GZIP_WINDOW = 31  # zlib's word for: 32 kB window, gzip header and trailer

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from normlab.catalog.hookspecs import DataSource, hookimpl
 from normlab.datasets import arrays, cifar, mnist, synthetic
 from normlab.datasets import source as places
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from normlab.datasets.base import Dataset
-    from normlab.datasets.source import Place, Source
+from normlab.datasets.base import Dataset
+from normlab.datasets.source import Place, Source
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,16 @@ import shutil
 import sys
 import tarfile
 import zlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from normlab.datasets import checksums, payload
 from normlab.datasets import source as places
+from normlab.datasets.payload import Payload
+from normlab.datasets.source import Download, File, Source
 from normlab.errors import DataError, StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from normlab.datasets.payload import Payload
-    from normlab.datasets.source import Download, File, Source
 
 
 def unpack(archive: Path, inside: str, files: Sequence[File], folder: Path) -> list[Path]:

@@ -8,16 +8,14 @@ which numpy promises never to change (NEP 19), by additions and multiplications 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from normlab.datasets.base import Dataset, Split, digest_of_contents
 from normlab.datasets.source import Source
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def _of_example(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from normlab.backend import threads as worker_threads
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import build as build_part
+from normlab.datasets.base import Dataset
 from normlab.models.audit import operations
 from normlab.models.network import Network, build
 from normlab.training.augmenter import Augmenter
@@ -17,9 +19,6 @@ from normlab.training.loop import Trainer
 from normlab.training.randomness import keyed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.datasets.base import Dataset
     from normlab.spec import Spec
 
 mx = mxnet()

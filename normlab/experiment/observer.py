@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from normlab.runs.history import History, Record
+from normlab.runs.history import History, Record
 
 
 @dataclass(frozen=True)

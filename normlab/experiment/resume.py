@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -11,8 +12,6 @@ from normlab.runs.history import Header, HistoryWriter
 from normlab.runs.history_file import read_history
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from normlab.runs.checkpoint import Checkpoint, Generations
 
 Warn = Callable[[str], None]

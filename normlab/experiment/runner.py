@@ -6,9 +6,11 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from normlab.catalog import catalog
@@ -21,16 +23,12 @@ from normlab.experiment.stopping import Stop, Stopped, stoppable
 from normlab.runs.directory import CHECKPOINT, RunDirectory
 from normlab.runs.environment import environment
 from normlab.runs.files import write_atomically, write_json
-from normlab.runs.history import HISTORY, RESULT, Header, History, Result
+from normlab.runs.history import HISTORY, RESULT, Header, History, Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from normlab.datasets.base import Dataset
     from normlab.experiment.session import Session
     from normlab.models.network import Network
-    from normlab.runs.history import Status
     from normlab.spec import Spec
     from normlab.training.batches import Batches
     from normlab.training.evaluation import Evaluator

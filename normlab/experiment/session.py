@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from normlab.backend.mxnet import mxnet
+from normlab.experiment.observer import Observer
 from normlab.experiment.stopping import Stop, Stopped
-from normlab.runs.checkpoint import Checkpoint
-from normlab.runs.history import Record
-from normlab.training.loop import train
+from normlab.models.network import Network
+from normlab.runs.checkpoint import Checkpoint, Generations
+from normlab.runs.history import HistoryWriter, Record
+from normlab.training.batches import Batches
+from normlab.training.evaluation import Evaluator, Score
+from normlab.training.loop import Trainer, train
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from normlab.experiment.observer import Observer
-    from normlab.models.network import Network
-    from normlab.runs.checkpoint import Generations
-    from normlab.runs.history import HistoryWriter
     from normlab.spec import Spec
-    from normlab.training.batches import Batches
-    from normlab.training.evaluation import Evaluator, Score
-    from normlab.training.loop import Trainer
 
 
 #: Seconds of work that the device may be behind.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import Trace, frozen_state, tracing
+from normlab.models.network import Network
 from normlab.models.tree import walk
 from normlab.models.weights import WEIGHTED, WeightedLayer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from normlab.models.network import Network
 
 mx = mxnet()
 

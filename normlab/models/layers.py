@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
@@ -13,8 +14,6 @@ from normlab.models.activations import make_activation
 from normlab.models.tree import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from normlab.models.sites import Sites
 
 

@@ -8,6 +8,7 @@ Gaussian connections. Images get a border of two zeros, by which those of 28x28 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Literal, Union
 
@@ -20,8 +21,6 @@ from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from normlab.models.sites import Sites
 
 _MAPS = (6, 16)

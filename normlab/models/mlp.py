@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, Union
@@ -15,8 +16,6 @@ from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from normlab.models.sites import Sites
 
 _XAVIER = Part(name="xavier", parameters={})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -18,9 +20,6 @@ from normlab.models.weights import normalize_weights
 from normlab.norms.blocks import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-
     from normlab.spec import Part
 
 mx = mxnet()

@@ -12,6 +12,7 @@ zeros; or by option B: a 1x1 convolution of stride 2 with a norm, as in the auth
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from normlab.backend.mxnet import mxnet
@@ -20,8 +21,6 @@ from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from normlab.models.sites import Sites
 
 _CHANNELS = (16, 32, 64)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Sequence
+from typing import Any, Callable
 
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import accepted
@@ -10,12 +11,8 @@ from normlab.errors import SpecError
 from normlab.models.activations import make_activation
 from normlab.models.tree import sequence
 from normlab.norms.blocks import NormBlock, ResidualBlock
+from normlab.norms.ways import NormLayer
 from normlab.spec import Part
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.norms.ways import NormLayer
 
 mx = mxnet()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from normlab.backend.mxnet import mxnet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 gluon = mxnet().gluon
 

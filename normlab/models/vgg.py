@@ -7,6 +7,7 @@ dense layers of 4096 units are left out: one dense layer follows the average ove
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
@@ -17,8 +18,6 @@ from normlab.models.weight_initializers import InitializerPart, to_initializer
 from normlab.spec import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from normlab.models.sites import Sites
 
 _HE = Part(name="he", parameters={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from normlab.backend.mxnet import mxnet
@@ -10,8 +11,6 @@ from normlab.models.tree import children, named_blocks, own_parameters, substitu
 from normlab.norms.blocks import WeightBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from normlab.spec import Part
 
 mx = mxnet()

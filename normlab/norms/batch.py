@@ -12,15 +12,13 @@ as PyTorch does; MXNet, Keras and Flax give it var_B. `unbiased_running_var` cho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import batch_standardize, moved, standardize_with, table_standardize, unbiased
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class BatchNorm(NormLayer):
@@ -61,7 +59,7 @@ class BatchNorm(NormLayer):
             self.state("running_mean", "zeros")
             self.state("running_var", "ones")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any = None, running_var: Any = None
     ) -> Any:
         """Standardize, and in training move the running statistics."""

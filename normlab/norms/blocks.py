@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,7 @@ from normlab.backend.initializers import declared_initializer
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
 from normlab.norms.layer_before import LayerBefore
-
-if TYPE_CHECKING:
-    from normlab.norms.ways import NormLayer, NormResidual, NormWeight
+from normlab.norms.ways import NormLayer, NormResidual, NormWeight
 
 mx = mxnet()
 HybridBlock: Any = mx.gluon.HybridBlock

@@ -10,14 +10,12 @@ None of this imports MXNet, so that methods can be listed and specs checked with
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from normlab.errors import SpecError
 from normlab.norms.ways import WAYS, NormGradient, NormInitialize, NormLayer, NormProject, NormResidual, NormWeight
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Source(NamedTuple):

@@ -6,18 +6,16 @@ superfluous, so that leaving the norm out takes nothing else away.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from normlab import Norm, NormLayer, hookimpl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Identity(NormLayer):
     """Pass activations on unchanged: any shape in, the same shape out, no parameters."""
 
-    def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """Return x."""
         return F.identity(x)
 

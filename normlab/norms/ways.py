@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Optional
+from collections.abc import Mapping
+from typing import Any, ClassVar, Optional
 
 from normlab.backend.initializers import Initializer
 from normlab.errors import PluginBroken, SpecError
 from normlab.norms.parameters import Parameterized
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 #: The layouts in which sites occur, with the channel axis of each.
 LAYOUTS = {"NC": 1, "NCHW": 1, "NTC": 2}
@@ -91,13 +88,13 @@ class NormLayer(Parameterized):
     def prepare(self) -> None:
         """Called once when `in_channels` is known, before anything is computed: the place to refuse a number."""
 
-    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
+    def hybrid_forward(self, F: Any, *inputs: Any, **parameters: Any) -> Any:
         """Compute the method.
 
         Args:
             F: `mx.nd` or `mx.sym`.
-            x: Activations, `(N, C)` or `(N, C, positions ...)`; with `needs_layer_before`, what the layer before takes
-                and its weight follow.
+            *inputs: Activations x, `(N, C)` or `(N, C, positions ...)`; with `needs_layer_before`, the input of the
+                layer before the site and its weight follow.
             **parameters: What was declared, by name.
 
         Returns:
@@ -127,12 +124,12 @@ class NormWeight(Parameterized):
         super().__init__()
         self.out_channels = out_channels
 
-    def hybrid_forward(self, F: Any, weight: Any, **parameters: Any) -> Any:
+    def hybrid_forward(self, F: Any, *inputs: Any, **parameters: Any) -> Any:
         """Compute the weight that the layer uses.
 
         Args:
             F: `mx.nd` or `mx.sym`.
-            weight: The layer's own weight, `(out, in)` or `(out, in / groups, kernel ...)`.
+            *inputs: The layer's own weight, `(out, in)` or `(out, in / groups, kernel ...)`.
             **parameters: What was declared, by name.
 
         Returns:
@@ -167,15 +164,15 @@ class NormResidual(Parameterized):
         self.index = index
         self.blocks = blocks
 
-    def hybrid_forward(self, F: Any, branch: Any, shortcut: Any, **parameters: Any) -> Any:
+    def hybrid_forward(self, F: Any, *inputs: Any, **parameters: Any) -> Any:
         """Compute what the block gives, by default their sum.
 
         Args:
             F: `mx.nd` or `mx.sym`.
-            branch: `(N, C, H, W)`.
-            shortcut: `(N, C, H, W)`.
+            *inputs: The branch and its shortcut, `(N, C, H, W)` each.
             **parameters: What was declared, by name.
         """
+        branch, shortcut = inputs
         return branch + shortcut
 
 

@@ -7,15 +7,13 @@ batch (`norm_state.batch_size`), so that the chunks' sizes are plain numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend.tracing import constant
 from normlab.ops.channelwise import batch_standardize, scale_shift, shaped_back, unbiased
 from normlab.ops.moments import Moments
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def chunk_sizes(count: int, size: int) -> list[int]:

@@ -9,18 +9,15 @@ forward pass writes the same value again.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import is_frozen
 from normlab.ops.channelwise import shaped_back
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    #: From the gradient of the output, to the gradients of the inputs and then the new values of the states.
-    Backward = Callable[[Any], Sequence[Any]]
+Backward = Callable[[Any], Sequence[Any]]
 
 
 def own_backward(

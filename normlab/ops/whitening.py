@@ -6,15 +6,13 @@ functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in pr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from normlab.backend.tracing import constant
 from normlab.errors import SpecError
 from normlab.ops.channelwise import ones_for_rows, scale_shift, shaped_back, values_per_channel
 from normlab.ops.rowwise import position_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Groups(NamedTuple):

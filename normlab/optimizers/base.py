@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: The type of a factor below 1.
 Fraction = Annotated[float, Field(ge=0, lt=1)]

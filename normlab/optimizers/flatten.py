@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from normlab.backend.mxnet import mxnet
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 mx = mxnet()
 

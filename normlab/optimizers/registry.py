@@ -9,14 +9,12 @@ learning rate in a formula is that of the step, times the factor that a norm may
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 from normlab.optimizers.adam import adam, adamax, adamw, lamb, nadam
 from normlab.optimizers.adaptive import adadelta, adagrad, ftml, ftrl, rmsprop, rmsprop_centered
+from normlab.optimizers.base import Optimizer
 from normlab.optimizers.momentum import lars, nag, sgd, signum
-
-if TYPE_CHECKING:
-    from normlab.optimizers.base import Optimizer
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     function.__name__: function

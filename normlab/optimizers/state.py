@@ -5,14 +5,13 @@ Devices hold the same state, since each gets the same gradients; it is read from
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from normlab.backend.mxnet import mxnet
 from normlab.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from numpy.typing import NDArray
 
 mx = mxnet()

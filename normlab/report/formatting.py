@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from normlab.runs.history import History
 
-    from normlab.runs.history import History
+if TYPE_CHECKING:
     from normlab.study.analysis.measures import Reached
     from normlab.study.analysis.statistics import Estimate
 

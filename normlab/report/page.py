@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from markupsafe import Markup
 
 from normlab.report import formatting as wording
 from normlab.report.figures.arm_curves import looks
+from normlab.report.figures.drawing import Drawing
 from normlab.report.figures.strip import strip_scale, strips
 from normlab.report.formatting import printable
 from normlab.report.reproduction import reproduction
@@ -20,9 +22,6 @@ from normlab.runs.files import read_bytes
 from normlab.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.report.figures.drawing import Drawing
     from normlab.study.analysis.comparison import Comparison
     from normlab.study.analysis.measures import Row
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from normlab.runs.files import read_bytes, read_json
+from normlab.runs.history import History
 
 if TYPE_CHECKING:
-    from normlab.runs.history import History
     from normlab.study.analysis.comparison import Comparison
     from normlab.study.analysis.measures import Row
 

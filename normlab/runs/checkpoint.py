@@ -10,24 +10,20 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.errors import CheckpointError, StorageError
-from normlab.runs.files import remove_folder, remove_leftovers, storage_errors
+from normlab.runs.files import PathLike, remove_folder, remove_leftovers, storage_errors
 from normlab.runs.format import NUMBER, VERSION, NewerFormat, check_types, check_version
 from normlab.runs.manifest import read_sealed, write_sealed
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    Arrays = Mapping[str, NDArray[Any]]
-    from normlab.runs.files import PathLike
+Arrays = Mapping[str, NDArray[Any]]
 
 
 PARAMETERS = "parameters.npz"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from normlab.runs.files import claim_directory, inside, remove_leftovers, safe_name, storage_errors
 from normlab.runs.history import RESULT, History, Result
 from normlab.runs.lock import locked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CHECKPOINT = "checkpoint"
 """Name of the folder of a run's checkpoints."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend.mxnet import SETTINGS, processors, threads
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
 
 _PACKAGES = ("normlab", "mxnet", "gluoncv", "numpy", "scipy", "matplotlib")
 

@@ -15,14 +15,12 @@ import secrets
 import shutil
 import stat
 import unicodedata
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Union
 
 from normlab.errors import StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 PathLike = Union[str, "os.PathLike[str]"]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
 
 from normlab.errors import StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 VERSION = 1
 """Version of the formats of `history.jsonl` and `result.json`; every older one stays readable."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from normlab.errors import SpecError, StorageError
+from normlab.runs.files import PathLike
 from normlab.runs.format import HISTORY, RESULT, damaged
 from normlab.runs.history_file import HistoryWriter, read_history
 from normlab.runs.record import Header, Record, Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import pandas as pd
-
-    from normlab.runs.files import PathLike
 
 __all__ = ["HISTORY", "RESULT", "Header", "History", "HistoryWriter", "Record", "Result", "Status"]
 

@@ -13,22 +13,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from normlab.runs.files import append_line, checksum, read_bytes, storage_errors, write_atomically
+from normlab.runs.files import PathLike, append_line, checksum, read_bytes, storage_errors, write_atomically
 from normlab.runs.format import damaged
 from normlab.runs.record import Header, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
     from typing_extensions import Self
-
-    from normlab.runs.files import PathLike
 
 _SEALED = re.compile(r'(?P<body>\{.*),"sum":"(?P<sum>[0-9a-f]{8})"\}')
 

@@ -7,18 +7,13 @@ import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from normlab.errors import InUse
-from normlab.runs.files import storage_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from normlab.runs.files import PathLike
+from normlab.runs.files import PathLike, storage_errors
 
 LOCK = ".lock"
 """Name of the file that is locked, and that says who has the lock; it is there only as long as a process has it."""

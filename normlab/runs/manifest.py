@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.errors import CheckpointError, StorageError
-from normlab.runs.files import read_bytes, write_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from normlab.runs.files import PathLike
+from normlab.runs.files import PathLike, read_bytes, write_folder
 
 MANIFEST = "manifest.json"
 

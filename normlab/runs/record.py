@@ -9,18 +9,13 @@ from __future__ import annotations
 import json
 import math
 import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex, get_args
+from typing import Any, Literal, SupportsFloat, SupportsIndex, get_args
 
-from normlab.runs.files import checksum, read_json, write_json
+from normlab.runs.files import PathLike, checksum, read_json, write_json
 from normlab.runs.format import NUMBER, VERSION, check_types, check_version, damaged, finite_or_none
 from normlab.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from normlab.runs.files import PathLike
-
 
 FORMAT = "normlab history"
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from normlab.spec.document import Document
+from normlab.spec.node import Path, Place
 from normlab.spec.values import in_line
 from normlab.spec.words import brief, listed, nearest, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pydantic import ValidationError
-
-    from normlab.spec.document import Document
-    from normlab.spec.node import Path, Place
 
 
 Schema = Mapping[str, Any]

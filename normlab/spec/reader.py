@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -16,10 +16,6 @@ from normlab.spec.problems import problems
 from normlab.spec.schema import Spec, name_of
 from normlab.spec.words import brief, listed, nearest, shown
 from normlab.spec.yaml import MAX_BYTES, MAX_NODES
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 _SUFFIXES = (".yaml", ".yml")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")

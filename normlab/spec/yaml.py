@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import yaml
 
@@ -11,10 +12,6 @@ from normlab.errors import SpecError
 from normlab.spec.node import Entry, Node, Place
 from normlab.spec.values import checked_key, checked_text, resolve
 from normlab.spec.words import brief, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 # (part of what PyYAML or libyaml says, what it means); the first that fits is told
 _MEANINGS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from normlab.errors import ExitStatus, NormlabError, SpecError
@@ -11,16 +12,14 @@ from normlab.spec.words import listed
 from normlab.study import storage as stored
 from normlab.study.analysis.gate import gate
 from normlab.study.analysis.pairing import pairing
+from normlab.study.design.arms import Arm
+from normlab.study.design.design import Design
 from normlab.study.execution.jobs import Execution, Outcome, Watcher
 from normlab.study.execution.locate import known
 from normlab.study.execution.pool import thread_budget
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.design.arms import Arm
-    from normlab.study.design.design import Design
 
 
 class StudyRun(NamedTuple):

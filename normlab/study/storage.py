@@ -7,6 +7,7 @@ directories and `study.yaml` could not give again.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,8 +18,6 @@ from normlab.runs.history import History
 from normlab.study.design.arms import Arm, Question, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from normlab.study.design.design import Design
 
 STUDY = "study.json"

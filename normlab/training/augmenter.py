@@ -8,25 +8,21 @@ one-hot matrix, which is exact and cheaper than gathering pixel by pixel with MX
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.backend.devices import put
 from normlab.backend.mxnet import mxnet
-from normlab.datasets.base import OF_BYTE, Split
+from normlab.datasets.base import OF_BYTE, Dataset, Split
 from normlab.errors import SpecError
 from normlab.training.randomness import generator
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from normlab.datasets.base import Dataset
-
-    Map = NDArray[np.int64]
-    from collections.abc import Sequence
+Map = NDArray[np.int64]
 
 
 OUTSIDE = -1

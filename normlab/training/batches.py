@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.training.randomness import generator
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Batches:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
@@ -13,18 +14,12 @@ from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.backend.passes import tiling as tiers
 from normlab.backend.passes.pipeline import faster
-from normlab.datasets.base import Split
+from normlab.datasets.base import Dataset, Split
+from normlab.models.network import Network
 from normlab.models.tree import walk
 from normlab.models.weights import WEIGHTED, WeightedLayer
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from normlab.datasets.base import Dataset
-    from normlab.models.network import Network
-    from normlab.training.augmenter import Augmenter
-    from normlab.training.losses import Loss
-
+from normlab.training.augmenter import Augmenter
+from normlab.training.losses import Loss
 
 mx = mxnet()
 

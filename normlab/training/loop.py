@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
+
+from numpy.typing import NDArray
 
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.backend.threads import limited
-from normlab.models.network import not_finite
+from normlab.models.network import Network, not_finite
 from normlab.optimizers import state as optimizer_state
+from normlab.optimizers.base import Optimizer
 from normlab.optimizers.flatten import joined
+from normlab.training.augmenter import Augmenter
+from normlab.training.batches import Batches
+from normlab.training.losses import Loss
 from normlab.training.randomness import STEP, digest_of_draws, seed_mxnet
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from normlab.models.network import Network
-    from normlab.optimizers.base import Optimizer
-    from normlab.training.augmenter import Augmenter
-    from normlab.training.batches import Batches
-    from normlab.training.losses import Loss
 
 mx = mxnet()
 

@@ -6,16 +6,13 @@ and what one part draws changes nobody else's draws.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from normlab.backend.mxnet import mxnet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 STEP = "step"
 """The purpose of what a step draws: dropout, and methods that draw."""

@@ -17,15 +17,13 @@ after group normalization too, which is not here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Callable
+from collections.abc import Iterator
+from typing import Annotated, Any, Callable
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab import BatchLayer, Norm, hookimpl
 from normlab.ops import constant, example_scale_shift, examples, position_mean, position_moments, values_per_channel
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Standard deviation of the scales and shifts at the start.
 _SPREAD = 0.1
@@ -80,7 +78,7 @@ class AttentiveNorm(BatchLayer):
     def _of_kinds(self, channels: int) -> tuple[int, int]:
         return (self.kinds, channels)
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, **attention: Any
     ) -> Any:
         """Standardize, and mix scales and shifts for each example."""

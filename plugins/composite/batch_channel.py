@@ -17,15 +17,13 @@ method.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab import BatchLayer, Norm, SpecError, hookimpl
 from normlab.ops import group_standardize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class BatchChannelNorm(BatchLayer):
@@ -77,7 +75,7 @@ class BatchChannelNorm(BatchLayer):
                 f"become 0; expected fewer groups than the {self.in_channels} channels"
             )
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self,
         F: Any,
         x: Any,

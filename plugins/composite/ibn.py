@@ -14,15 +14,13 @@ layout NC, the first part would be 0: that is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
 from normlab import BatchLayer, Norm, SpecError, hookimpl
 from normlab.ops import group_standardize, shaped_back
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class InstanceBatchNorm(BatchLayer):
@@ -71,9 +69,7 @@ class InstanceBatchNorm(BatchLayer):
                 "expected a larger ratio"
             )
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
         """Standardize each part, scale and shift it by channel."""
         first = int(self.in_channels * self.ratio)
         # of four axes, parts of 4 or 12 channels between convolutions make concat divide by zero or fail in oneDNN

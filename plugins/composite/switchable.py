@@ -15,7 +15,8 @@ that is kept, 0.9 in the code for images (0.997 for vectors).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
@@ -31,9 +32,6 @@ from normlab.ops import (
     standardize_examples,
     values_per_channel,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 class SwitchableNorm(NormLayer):
@@ -73,7 +71,7 @@ class SwitchableNorm(NormLayer):
         self.state("running_mean", "zeros")
         self.state("running_var", "zeros")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self,
         F: Any,
         x: Any,

@@ -8,13 +8,11 @@ the same as training; there is no state.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Affine(NormLayer):
@@ -32,7 +30,7 @@ class Affine(NormLayer):
         super().__init__(scale=scale, center=center, **site)
         self.affine()
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
         """Scale and shift."""
         return scale_shift(F, x, gamma, beta, self.in_channels)
 

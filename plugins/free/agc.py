@@ -12,14 +12,12 @@ that of what a step minimizes: with a loss that is summed over the batch instead
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormGradient, hookimpl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Keeps the length of a gradient of zeros from dividing, as in the authors' code.
 _SHORTEST = 1e-6

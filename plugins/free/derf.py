@@ -22,15 +22,13 @@ u = 0, none is passed on.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import constant, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 #: Added to |u| where it has a root, whose derivative at 0 has to stay finite.
 _TINY = 1e-30
@@ -110,9 +108,7 @@ class DynamicErf(NormLayer):
         self.parameter("s", shift, shape=lambda _: (1,))
         self.affine()
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, alpha: Any, s: Any, gamma: Any, beta: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, alpha: Any, s: Any, gamma: Any, beta: Any) -> Any:
         """Squash, scale and shift."""
         ones = constant(F, x, 1.0, self.in_channels)
         widths, places = F.broadcast_mul(ones, alpha), F.broadcast_mul(ones, s)

@@ -10,15 +10,13 @@ Conventions: the paper starts alpha at 0.5; x-transformers starts it at 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import constant, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class DynamicTanh(NormLayer):
@@ -38,9 +36,7 @@ class DynamicTanh(NormLayer):
         self.parameter("alpha", alpha, shape=lambda _: (1,))
         self.affine()
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, alpha: Any, gamma: Any, beta: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, alpha: Any, gamma: Any, beta: Any) -> Any:
         """Squash, scale and shift."""
         channels = self.in_channels
         widths = F.broadcast_mul(constant(F, x, 1.0, channels), alpha)

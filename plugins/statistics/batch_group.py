@@ -16,15 +16,13 @@ averaged for prediction is taken from batch normalization: group by group, the v
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab import BatchLayer, Norm, SpecError, hookimpl
 from normlab.ops import constant, scale_shift, shaped_back
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class BatchGroupNorm(BatchLayer):
@@ -71,9 +69,7 @@ class BatchGroupNorm(BatchLayer):
                 "expected a number that does; with positions, across_maps: true allows one that divides all values"
             )
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
         """Standardize by group, then scale and shift by channel."""
         ones, zeros = (constant(F, x, fill, self.groups) for fill in (1.0, 0.0))
         flat = F.reshape(x, shape=(0, self.groups, -1))

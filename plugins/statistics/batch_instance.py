@@ -14,15 +14,13 @@ NC, x_I would be 0: that is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
 from normlab import BatchLayer, Norm, NormProject, hookimpl
 from normlab.ops import group_standardize, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class BatchInstanceNorm(BatchLayer):
@@ -56,7 +54,7 @@ class BatchInstanceNorm(BatchLayer):
         self.state("running_mean", "zeros")
         self.state("running_var", "ones")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, rho: Any, running_mean: Any, running_var: Any
     ) -> Any:
         """Standardize in both ways, each with its share of gamma."""

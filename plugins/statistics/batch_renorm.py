@@ -15,15 +15,13 @@ the 5,000th on; the number of steps taken is part of the state.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
 from normlab.ops import batch_standardize, center_scale_shift, constant, moved, scale_shift, standardize_with, unbiased
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class BatchRenorm(NormLayer):
@@ -85,7 +83,7 @@ class BatchRenorm(NormLayer):
         self.state("running_spread", "ones")
         self.state("steps", "zeros", shape=lambda _: (1,))
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_spread: Any, steps: Any
     ) -> Any:
         """Standardize and correct, and in training move the running statistics."""

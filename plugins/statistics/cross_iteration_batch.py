@@ -26,7 +26,8 @@ rest is as in the authors' code, and `impossible: leave_out` is that code in thi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
@@ -42,9 +43,6 @@ from normlab.ops import (
     unbiased,
     unit_sum,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: The least variance whose root is differentiated.
 _LEAST = 1e-30
@@ -123,7 +121,7 @@ class CrossIterationBatchNorm(NormLayer):
             "buffer_mean_gradient", "zeros", shape=lambda _: (window - 1, self.before.groups, self.before.unit_size)
         )
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self,
         F: Any,
         x: Any,

@@ -14,7 +14,8 @@ the running variance follows the unbiased estimate, as in timm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
@@ -30,9 +31,6 @@ from normlab.ops import (
     scale_shift,
     unbiased,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class EvoNormB(NormLayer):
@@ -61,9 +59,7 @@ class EvoNormB(NormLayer):
         if self.is_active:
             self.state("running_var", "ones")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_var: Any = None, **parameters: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_var: Any = None, **parameters: Any) -> Any:
         """Divide, scale and shift."""
         channels = self.in_channels
         if not self.is_active:

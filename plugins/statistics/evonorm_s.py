@@ -15,7 +15,8 @@ as in timm and the authors' code.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -29,9 +30,6 @@ from normlab.ops import (
     position_moments,
     scale_shift,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class EvoNormS(NormLayer):
@@ -75,9 +73,7 @@ class EvoNormS(NormLayer):
                 "expected a number of groups that does"
             )
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, v: Any = None
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, v: Any = None) -> Any:
         """Gate, divide, scale and shift."""
         channels = self.in_channels
         gated = self._gated(F, x, v) if self.is_active else x

@@ -14,15 +14,13 @@ The paper trains with a learning rate that warms up.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Iterator
+from typing import Any, Optional
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import constant, example_scale_shift, position_mean, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class FilterResponseNorm(NormLayer):
@@ -60,9 +58,7 @@ class FilterResponseNorm(NormLayer):
         if self.layout == "NC" if learned_epsilon is None else learned_epsilon:
             self.parameter("epsilon_l", learned_epsilon_start)
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, tau: Any, epsilon_l: Any = None
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, tau: Any, epsilon_l: Any = None) -> Any:
         """Divide, scale, shift, cut off."""
         inverse_root = F.rsqrt(self._mean_square(F, x, epsilon_l))
         # max(y, tau) = max(y - tau, 0) + tau: broadcast_maximum is slow, so is F.relu, and the fast relu makes 0 of NaN

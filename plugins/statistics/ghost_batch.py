@@ -16,12 +16,14 @@ as in the authors' code: with batches of no more examples it is batch normalizat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import (
+    Moments,
     batch_size,
     chunk_standardize,
     even_chunk_sizes,
@@ -30,11 +32,6 @@ from normlab.ops import (
     strided_back,
     strided_chunk_sizes,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from normlab.ops import Moments
 
 
 class GhostBatchNorm(NormLayer):
@@ -80,9 +77,7 @@ class GhostBatchNorm(NormLayer):
         self.state("running_mean", "zeros")
         self.state("running_var", "ones")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
         """Standardize, and in training move the running statistics."""
         if not self.training:
             return standardize_with(F, x, gamma, beta, running_mean, running_var, self.epsilon)

@@ -10,15 +10,13 @@ Conventions: epsilon, 1e-6, is added to the mean, not inside a root.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import constant, example_scale_shift, position_sum, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Keeps the root's derivative finite where a channel is 0 everywhere.
 _TINY = 1e-30
@@ -44,7 +42,7 @@ class GlobalResponseNorm(NormLayer):
         self.parameter("gamma", start, trainable=self.scale)
         self.parameter("beta", self.beta_initializer, trainable=self.center)
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
         """Scale each channel by its share of the response, and add x."""
         channels = self.in_channels
         lengths = F.sqrt(position_sum(F, F.square(x), channels) + _TINY)

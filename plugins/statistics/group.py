@@ -13,15 +13,13 @@ than that, `clip` takes as many groups as there are channels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Iterator
+from typing import Any, Optional
 
 from pydantic import PositiveFloat, PositiveInt
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
 from normlab.ops import group_standardize, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class GroupNorm(NormLayer):
@@ -79,7 +77,7 @@ class GroupNorm(NormLayer):
                 f"expected fewer groups than the {channels} channels"
             )
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
         """Standardize by group, then scale and shift by channel."""
         y = group_standardize(F, x, self._resolved, self.epsilon)
         return scale_shift(F, y, gamma, beta, self.in_channels)

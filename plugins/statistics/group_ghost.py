@@ -20,7 +20,8 @@ instead of 0: that is the optimizer's, and is not done here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from collections.abc import Iterator
+from typing import Annotated, Any, Optional
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -37,9 +38,6 @@ from normlab.ops import (
     scale_shift,
     standardize_examples,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class GroupGhostNorm(NormLayer):
@@ -106,9 +104,7 @@ class GroupGhostNorm(NormLayer):
                 "expected more examples or fewer groups"
             )
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_square: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_square: Any) -> Any:
         """Standardize, and in training move the running moments."""
         if self.training:
             return self._train(F, x, gamma, beta, running_mean, running_square)

@@ -12,15 +12,13 @@ running variance follows the unbiased estimate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
 from normlab import BatchLayer, Norm, hookimpl
 from normlab.ops import constant, example_scale_shift, position_mean, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class InstanceEnhancementBatchNorm(BatchLayer):
@@ -55,7 +53,7 @@ class InstanceEnhancementBatchNorm(BatchLayer):
         self.state("running_mean", "zeros")
         self.state("running_var", "ones")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, **gates: Any
     ) -> Any:
         """Standardize, gate, scale and shift."""

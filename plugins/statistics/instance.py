@@ -11,15 +11,13 @@ out by default, Gluon gamma. Without positions, layout NC, every output would be
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import group_standardize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class InstanceNorm(NormLayer):
@@ -41,7 +39,7 @@ class InstanceNorm(NormLayer):
         self.epsilon = epsilon
         self.affine()
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
         """Standardize, then scale and shift."""
         return group_standardize(F, x, self.in_channels, self.epsilon, gamma, beta)
 

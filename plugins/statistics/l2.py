@@ -12,15 +12,13 @@ lengths of 1 are small for the layers that follow; `scale: false` is the plain f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import as_planes, channel_mean, constant, from_planes, spread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class L2Norm(NormLayer):
@@ -46,7 +44,7 @@ class L2Norm(NormLayer):
                 "gamma", start if self.gamma_initializer == "ones" else self.gamma_initializer, trainable=self.scale
             )
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any = None) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any = None) -> Any:
         """Divide by the norm, and scale if there is a gamma."""
         channels = self.in_channels
         planes = as_planes(F, x, self.layout)

@@ -14,15 +14,13 @@ one a unit, which ties a network to one size of images.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from collections.abc import Iterator
+from typing import Any, Literal, Optional
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import channel_standardize, group_standardize, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class LayerNorm(NormLayer):
@@ -52,7 +50,7 @@ class LayerNorm(NormLayer):
         self.epsilon = epsilon
         self.affine()
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
         """Standardize, then scale and shift."""
         if self.over == "all" or self.layout == "NC":
             y = group_standardize(F, x, 1, self.epsilon)

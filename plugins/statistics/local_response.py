@@ -11,14 +11,12 @@ centred on its channel, so its size is odd: MXNet and PyTorch differ where it is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class LocalResponseNorm(NormLayer):
@@ -51,7 +49,7 @@ class LocalResponseNorm(NormLayer):
         self.power = power
         self.k = k
 
-    def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """Divide by the response around."""
         return F.LRN(x, nsize=self.size, alpha=self.alpha, beta=self.power, knorm=self.k)
 

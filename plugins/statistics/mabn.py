@@ -16,7 +16,8 @@ own. Until `warm_up` steps are taken, and until the buffer is full, chi and Psi 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -31,9 +32,6 @@ from normlab.ops import (
     unit_sum,
     values_per_channel,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _CORRECTED_FROM = 1000
 _BOUND = 5.0
@@ -95,9 +93,7 @@ class MovingAverageBatchNorm(NormLayer):
             self.state(name, "zeros", shape=lambda channels: (buffer, channels))
         self.state("steps", "zeros", shape=lambda _: (1,))
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_square: Any, **states: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_square: Any, **states: Any) -> Any:
         """Divide, scale and shift, and in training move the statistics."""
         if not self.training:
             return scale_shift(F, x, gamma * F.rsqrt(running_square + self.epsilon), beta, self.in_channels)
@@ -168,7 +164,7 @@ class CentredWeight(NormWeight):
     prediction is the same as training.
     """
 
-    def hybrid_forward(self, F: Any, weight: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
+    def hybrid_forward(self, F: Any, weight: Any) -> Any:
         """Centre each unit."""
         sums, count = unit_sum(F, weight)
         ones = constant(F, weight, 1.0, self.out_channels)

@@ -22,7 +22,8 @@ code clips activations at 5 instead, or does neither: `compensation`. epsilon is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, PositiveFloat
 
@@ -37,9 +38,6 @@ from normlab.ops import (
     position_moments,
     scale_shift,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _CLIP = 5.0
 
@@ -100,7 +98,7 @@ class OnlineNorm(NormLayer):
         self.state("error_y", "zeros")
         self.state("error_one", "zeros")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, error_y: Any, error_one: Any
     ) -> Any:
         """Standardize, scale, shift and compensate, and in training move the statistics."""

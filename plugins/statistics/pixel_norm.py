@@ -10,15 +10,13 @@ Conventions: epsilon is inside the root, 1e-8 in the paper.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import as_planes, channel_mean, constant, from_planes, spread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class PixelNorm(NormLayer):
@@ -35,7 +33,7 @@ class PixelNorm(NormLayer):
         super().__init__(**site)
         self.epsilon = epsilon
 
-    def hybrid_forward(self, F: Any, x: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         """Divide by the root mean square of the channels."""
         planes = as_planes(F, x, self.layout)
         mean = channel_mean(F, F.square(planes), self.in_channels, self.layout)

@@ -12,15 +12,13 @@ Conventions: epsilon, 1e-5, is inside the root; the variance is unbiased as in t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
 from normlab.ops import channel_standardize, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class PositionalNorm(NormLayer):
@@ -60,7 +58,7 @@ class PositionalNorm(NormLayer):
         if self.in_channels == 1:
             raise SpecError("positional: a site has 1 channel; expected at least 2, one alone would become 0")
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any) -> Any:
         """Standardize, scale and shift."""
         channels = self.in_channels
         # the unbiased variance plus epsilon is 1 / share times the biased one plus share epsilon

@@ -18,7 +18,8 @@ token of a sequence does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
@@ -35,9 +36,6 @@ from normlab.ops import (
     spread,
     values_per_channel,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 class _Scales(NamedTuple):
@@ -93,7 +91,7 @@ class PowerNorm(NormLayer):
         self.state("running_gradient", "zeros")
         self.state("steps", "zeros", shape=lambda _: (1,))
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, running_square: Any, running_gradient: Any, steps: Any
     ) -> Any:
         """Divide twice, scale and shift, and in training move the statistics."""

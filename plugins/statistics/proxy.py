@@ -16,15 +16,13 @@ beta get none. One group, which is layer normalization over channels and positio
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat, PositiveInt
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
 from normlab.ops import constant, group_standardize, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class ProxyNorm(NormLayer):
@@ -79,9 +77,7 @@ class ProxyNorm(NormLayer):
 
         self._block = make_activation(self.activation or "identity")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, proxy_gamma: Any, proxy_beta: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, proxy_gamma: Any, proxy_beta: Any) -> Any:
         """Standardize, scale, shift, activate, and normalize by the proxy."""
         y = group_standardize(F, x, self.groups, self.epsilon)
         activated = self._activated(F, scale_shift(F, y, gamma, beta, self.in_channels))

@@ -14,15 +14,13 @@ it, which is not done here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
 from normlab import BatchLayer, Norm, hookimpl
 from normlab.ops import constant, example_scale_shift, position_mean, scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class RepresentativeBatchNorm(BatchLayer):
@@ -58,7 +56,7 @@ class RepresentativeBatchNorm(BatchLayer):
         self.state("running_mean", "zeros")
         self.state("running_var", "ones")
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any, **weights: Any
     ) -> Any:
         """Shift, standardize, gate, scale and shift."""

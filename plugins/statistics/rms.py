@@ -14,6 +14,7 @@ Gemma learns gamma - 1 instead of gamma, so that weight decay pulls gamma to 1: 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
@@ -22,8 +23,6 @@ from normlab import Norm, NormLayer, SpecError, hookimpl
 from normlab.ops import as_planes, channel_mean, constant, from_planes, scale_shift, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from normlab import Initializer
 
 #: Keeps the root's derivative at 0 finite where no epsilon is inside it.
@@ -80,9 +79,7 @@ class RMSNorm(NormLayer):
                 f"expected at least {1 / self.in_channels:.3g}"
             )
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any = None
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any = None) -> Any:
         """Divide by the root mean square, scale, and shift if there is a beta."""
         planes = as_planes(F, x, self.layout)
         mean = channel_mean(F, F.square(planes), self.in_channels, self.layout, self._first)

@@ -12,15 +12,13 @@ The norm is not let below epsilon.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import as_planes, channel_mean, constant, from_planes, spread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class ScaleNorm(NormLayer):
@@ -38,7 +36,7 @@ class ScaleNorm(NormLayer):
         self.epsilon = epsilon
         self.parameter("g", lambda _, __: math.sqrt(self.in_channels), shape=lambda _: (1,))
 
-    def hybrid_forward(self, F: Any, x: Any, g: Any) -> Any:  # type: ignore[override] # takes what it declared
+    def hybrid_forward(self, F: Any, x: Any, g: Any) -> Any:
         """Divide by the norm, and multiply by the learned length."""
         planes = as_planes(F, x, self.layout)
         squared = channel_mean(F, F.square(planes), self.in_channels, self.layout) * self.in_channels

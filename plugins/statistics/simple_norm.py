@@ -10,15 +10,13 @@ Conventions: the variance is unbiased and epsilon, 1e-6, is inside the root, as 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
 from normlab.ops import as_planes, channel_variance, from_planes, spread
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class SimpleNorm(NormLayer):
@@ -46,7 +44,7 @@ class SimpleNorm(NormLayer):
         if self.in_channels == 1:
             raise SpecError("simple_norm: a site has 1 channel; expected at least 2, one alone has no variance")
 
-    def hybrid_forward(self, F: Any, x: Any, gamma: Any) -> Any:  # type: ignore[override] # takes what it declared
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any) -> Any:
         """Divide by the standard deviation, and scale."""
         channels = self.in_channels
         planes = as_planes(F, x, self.layout)

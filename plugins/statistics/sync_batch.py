@@ -16,14 +16,12 @@ Conventions: those of `batch`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
 from normlab import BatchNorm, Norm, NormGradient, SpecError, hookimpl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class SyncBatchNorm(BatchNorm):

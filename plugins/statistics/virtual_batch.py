@@ -21,15 +21,13 @@ examples than it, else all of them are the reference.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import Moments, example_moments, examples, shared_moments, standardize_examples
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class VirtualBatchNorm(NormLayer):
@@ -69,7 +67,7 @@ class VirtualBatchNorm(NormLayer):
         if choose == "once":
             self.state("captured", "zeros", shape=lambda _: (1,))
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
+    def hybrid_forward(
         self,
         F: Any,
         x: Any,

@@ -16,15 +16,13 @@ is that of above, the paper has right first: the same but for where it starts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from normlab import Norm, NormWeight, hookimpl
 from normlab.ops import unit_scale_shift
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 class SpectralNorm(NormWeight):
@@ -66,7 +64,7 @@ class SpectralNorm(NormWeight):
             v = v / max((v**2).sum() ** 0.5, self.epsilon)
         return {"u": u, "v": v}
 
-    def hybrid_forward(self, F: Any, weight: Any, u: Any, v: Any) -> Any:  # type: ignore[override] # what it declared
+    def hybrid_forward(self, F: Any, weight: Any, u: Any, v: Any) -> Any:
         """Divide, and in training take steps of power iteration first."""
         rows = F.reshape(weight, shape=(0, -1))
         u, v = F.reshape(u, shape=(-1, 1)), F.reshape(v, shape=(-1, 1))

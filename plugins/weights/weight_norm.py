@@ -11,15 +11,13 @@ of data is a method of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormWeight, hookimpl
 from normlab.ops import unit_scale_shift, unit_sum
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 class WeightNorm(NormWeight):
@@ -42,7 +40,7 @@ class WeightNorm(NormWeight):
         rows = weight.reshape(len(weight), -1)
         return {"g": (rows * rows).sum(axis=1) ** 0.5}
 
-    def hybrid_forward(self, F: Any, weight: Any, g: Any) -> Any:  # type: ignore[override] # takes what it declared
+    def hybrid_forward(self, F: Any, weight: Any, g: Any) -> Any:
         """Scale each unit to length g."""
         squared, _ = unit_sum(F, F.square(weight))
         return unit_scale_shift(F, weight, g * F.rsqrt(squared + self.epsilon), F.zeros_like(g), self.out_channels)

@@ -12,15 +12,13 @@ has it outside, after an unbiased deviation: `epsilon_inside: false, unbiased: t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormWeight, hookimpl
 from normlab.ops import constant, unit_scale_shift, unit_standardize, unit_sum
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Keeps the root's derivative at 0 finite where no epsilon is inside it.
 _TINY = 1e-30
@@ -46,7 +44,7 @@ class WeightStandardization(NormWeight):
         self.epsilon_inside = epsilon_inside
         self.unbiased = unbiased
 
-    def hybrid_forward(self, F: Any, weight: Any) -> Any:  # type: ignore[override] # takes what it declared: nothing
+    def hybrid_forward(self, F: Any, weight: Any) -> Any:
         """Standardize each unit."""
         if self.epsilon_inside and not self.unbiased:
             return unit_standardize(F, weight, self.out_channels, self.epsilon)

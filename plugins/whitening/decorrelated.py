@@ -19,7 +19,8 @@ directions whose eigenvalues agree to 1e-12 pass no gradient of their exchange.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Optional
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -39,9 +40,6 @@ from normlab.ops import (
     values_per_channel,
     whitening_planes,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _MOST = 16
 #: Eigenvalues that are nearer than this are taken for equal in the derivative of PCA.
@@ -96,9 +94,7 @@ class DecorrelatedBatchNorm(NormLayer):
     def _divided(self, channels: int) -> Groups:
         return Groups.of("decorrelated", channels, self.group_size, _MOST)
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_matrix: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_matrix: Any) -> Any:
         """Whiten, scale and shift, and in training move the running statistics."""
         planes = whitening_planes(F, x, self.layout)
         if self.training:

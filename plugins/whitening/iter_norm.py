@@ -16,7 +16,8 @@ averages the covariance and finds W from it in prediction: `keeps` chooses. The 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Optional
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -35,9 +36,6 @@ from normlab.ops import (
     unit_matrices,
     whitening_planes,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _MOST = 64
 
@@ -91,9 +89,7 @@ class IterNorm(NormLayer):
     def _divided(self, channels: int) -> Groups:
         return Groups.of("iter_norm", channels, self.group_size, _MOST)
 
-    def hybrid_forward(  # type: ignore[override] # takes what it declared
-        self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, **running: Any
-    ) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, **running: Any) -> Any:
         """Whiten, scale and shift, and in training move the running statistics."""
         planes = whitening_planes(F, x, self.layout)
         kept = running[f"running_{self.keeps}"]

@@ -97,12 +97,17 @@ def test_every_field_of_an_entry_is_on_the_page(entry):
         assert f"\n| `{field.name}` | " in HOOKS_PAGE
 
 
+INPUTS = {"layer": "x", "weight": "weight", "residual": "branch, shortcut"}
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_is_on_the_page_with_what_its_class_has(way):
     base = BASES[way]
     does = "hybrid_forward" if hasattr(base, "hybrid_forward") else "__call__"
     arguments = ", ".join(
-        f"**{parameter.name}" if parameter.kind is parameter.VAR_KEYWORD else parameter.name
+        # the base class takes any inputs; the page names those that the way gives
+        {"inputs": INPUTS.get(way)}.get(parameter.name)
+        or (f"**{parameter.name}" if parameter.kind is parameter.VAR_KEYWORD else parameter.name)
         for parameter in inspect.signature(getattr(base, does)).parameters.values()
     )
     assert f"\n| `{way}` | `{does}({arguments})` | " in HOOKS_PAGE

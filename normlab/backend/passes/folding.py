@@ -10,14 +10,11 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from normlab.backend.mxnet import mxnet
 from normlab.backend.passes.rewriting import Entry, Node, Rewriting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 _MATRIX = 2
 

@@ -6,13 +6,11 @@ of a column of ones with that row, to which the table is added.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend.passes.rewriting import Node, Rewriting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Values below which the operators stay.
 LEAST = 50_000

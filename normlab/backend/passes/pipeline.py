@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from normlab.backend.passes.folding import folded, fused
 from normlab.backend.passes.matmul import by_products
 from normlab.backend.passes.tanh import by_logistic
 from normlab.backend.passes.tiling import Names, TierNames, tiered
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 def faster(graph: Any, shapes: Mapping[str, tuple[int, ...]], inputs: Sequence[str], *, on_processor: bool) -> Any:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from normlab.backend.mxnet import mxnet
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 mx = mxnet()
 

@@ -9,13 +9,11 @@ are linear, into the weights of the next dense layer. Values change by rounding:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from normlab.backend.passes.rewriting import Entry, Node, Rewriting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Values of a tanh below which it is left as it is.
 LEAST = 100_000

@@ -6,17 +6,13 @@ use, and cut into tiers, most examples need a part of the pixels only: 57 % of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from normlab.backend.passes.rewriting import Entry, Node, Rewriting
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
 
 #: Examples of a tier, at least; and how many tiers a split has, at most.
 LEAST, MOST = 1000, 16

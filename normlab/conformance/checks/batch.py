@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import close
-from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES
+from normlab.conformance.compare import Array, close
+from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, Specimen
 from normlab.training.randomness import generator
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.conformance.compare import Array
-    from normlab.conformance.subjects.specimen import Specimen
 
 
 def _alone(specimen: Specimen, inputs: Sequence[Array], *, training: bool) -> Array:

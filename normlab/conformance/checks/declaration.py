@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,12 +14,8 @@ from normlab.conformance.check import CheckFailed, check, require
 from normlab.conformance.importing import MILLISECONDS, import_cost
 from normlab.conformance.subjects.places import WHOLE, channels, defaults, places
 from normlab.errors import suggestion
+from normlab.norms.contract import Norm
 from normlab.norms.ways import WAYS, NormGradient, NormInitialize, NormLayer, NormProject, NormResidual, NormWeight
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from normlab.norms.contract import Norm
 
 _BASES = dict(zip(WAYS, (NormLayer, NormWeight, NormResidual, NormInitialize, NormGradient, NormProject)))
 _PAPER = re.compile(r"arXiv:\d{4}\.\d{4,5}|doi:10\.\d{4,}/\S+|https?://\S+")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.differences import DOUBLE, SINGLE, agree
+from normlab.conformance.compare import Array
+from normlab.conformance.differences import DOUBLE, SINGLE, Precision, agree
 from normlab.conformance.subjects.places import HOSTED
-from normlab.conformance.subjects.specimen import MODES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
-
-    from normlab.conformance.compare import Array
-    from normlab.conformance.differences import Precision
-    from normlab.conformance.subjects.specimen import Specimen
+from normlab.conformance.subjects.specimen import MODES, Specimen
 
 
 def _exact(specimen: Specimen) -> Iterator[tuple[bool, str, Specimen, Precision]]:

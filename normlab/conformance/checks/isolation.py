@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,7 @@ from normlab.conformance.compare import all_close, close
 from normlab.conformance.listening import heard, mxnet_draw
 from normlab.conformance.subjects.places import HOSTED, STEPPING
 from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, PLAIN, Specimen
-
-if TYPE_CHECKING:
-    from normlab.conformance.subjects.stepper import Stepper
+from normlab.conformance.subjects.stepper import Stepper
 
 #: The modes in the order in which they show what was left behind: a training pass would put its own in the place.
 _AFTERWARDS = dict(reversed(MODES.items()))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from normlab.conformance.check import check, require
+from normlab.conformance.compare import Array
 from normlab.conformance.subjects.places import WHOLE
 from normlab.conformance.subjects.probe import layouts, losses, network, task
+from normlab.norms.contract import Norm
 from normlab.training.randomness import keyed
-
-if TYPE_CHECKING:
-    from normlab.conformance.compare import Array
-    from normlab.norms.contract import Norm
 
 STEPS = 20
 

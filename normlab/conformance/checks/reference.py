@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import close
+from normlab.conformance.compare import Array, close
 from normlab.conformance.subjects.places import HOSTED
-from normlab.conformance.subjects.specimen import MODES
+from normlab.conformance.subjects.specimen import MODES, Specimen
 from normlab.norms.ways import NormWeight
-
-if TYPE_CHECKING:
-    from normlab.conformance.compare import Array
-    from normlab.conformance.subjects.specimen import Specimen
 
 #: Inputs on which formulas part: ordinary ones, those whose variance is like epsilon, those with a mean that is not 0.
 _KINDS = {"ordinary": (1.0, 0.0), "tiny": (3e-3, 0.0), "shifted": (0.5, 5.0)}

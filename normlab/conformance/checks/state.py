@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from normlab.conformance.check import check, require
+from normlab.conformance.compare import Array
 from normlab.conformance.subjects.places import HOSTED
-from normlab.conformance.subjects.specimen import EAGER, GRAPH, PLAIN
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from normlab.conformance.compare import Array
-    from normlab.conformance.subjects.specimen import Specimen
+from normlab.conformance.subjects.specimen import EAGER, GRAPH, PLAIN, Specimen
 
 
 def _has_state(method: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,8 @@ from normlab.conformance.subjects.places import HOSTED, WHOLE, Place, made
 from normlab.conformance.subjects.specimen import MODES, Specimen, usual_activation
 from normlab.errors import SpecError
 from normlab.models.tree import own_parameters
+from normlab.norms.contract import Norm
 from normlab.norms.ways import LAYOUTS
-
-if TYPE_CHECKING:
-    from normlab.norms.contract import Norm
 
 
 @check(WHOLE, when=lambda norm: norm.layer is not None)

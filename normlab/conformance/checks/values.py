@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import close
+from normlab.conformance.compare import Array, close
 from normlab.conformance.subjects.places import HOSTED
-from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.conformance.compare import Array
-    from normlab.conformance.subjects.specimen import Specimen
+from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, Specimen
 
 #: Factor of the ordinary inputs that leads to the greatest with which float16 must cope; weights are never so large.
 _HALF_SCALE = {"layer": 1e3, "residual": 1e3, "weight": 1.0}

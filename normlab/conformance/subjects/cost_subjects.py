@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
@@ -11,12 +12,8 @@ from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import accepted, check
 from normlab.norms.blocks import NormBlock, ResidualBlock, WeightBlock
+from normlab.norms.contract import Norm
 from normlab.training.randomness import generator, keyed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from normlab.norms.contract import Norm
 
 mx = mxnet()
 

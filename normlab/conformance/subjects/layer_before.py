@@ -6,6 +6,7 @@ a dense layer as for a convolution of 1x1.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,6 @@ from normlab.backend.mxnet import mxnet
 from normlab.training.randomness import generator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from normlab.conformance.compare import Array
 
 nn = mxnet().gluon.nn

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from normlab.catalog import signature
 from normlab.errors import SpecError
+from normlab.norms.contract import Norm
 from normlab.norms.ways import WAYS
-
-if TYPE_CHECKING:
-    from normlab.norms.contract import Norm
 
 #: The ways whose methods compute inside a network, in a block with parameters of its own.
 HOSTED = ("layer", "weight", "residual")

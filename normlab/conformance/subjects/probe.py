@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.hookspecs import Model
+from normlab.conformance.compare import Array
 from normlab.conformance.subjects.places import Place, channels, defaults
 from normlab.models.network import Network, build
 from normlab.models.sites import HybridBlock, Sites
+from normlab.norms.contract import Norm
 from normlab.spec import Part
 from normlab.training.losses import softmax_cross_entropy
 from normlab.training.randomness import generator, keyed
-
-if TYPE_CHECKING:
-    from normlab.conformance.compare import Array
-    from normlab.norms.contract import Norm
 
 mx = mxnet()
 nn = mx.gluon.nn

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import frozen_state
+from normlab.conformance.compare import Array
 from normlab.conformance.subjects import layer_before
-from normlab.conformance.subjects.places import channels, made
+from normlab.conformance.subjects.places import Place, channels, made
 from normlab.models.tree import own_parameters
 from normlab.norms.blocks import NormBlock, ResidualBlock, WeightBlock
+from normlab.norms.contract import Norm
 from normlab.training.randomness import generator, keyed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from normlab.conformance.compare import Array
-    from normlab.conformance.subjects.places import Place
-    from normlab.norms.contract import Norm
 
 mx = mxnet()
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from normlab.backend.mxnet import mxnet
+from normlab.conformance.compare import Array
 from normlab.conformance.subjects.places import Place, channels, made, prepared
+from normlab.norms.contract import Norm
 from normlab.training.randomness import generator
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.conformance.compare import Array
-    from normlab.norms.contract import Norm
 
 mx = mxnet()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend.mxnet import gluoncv, mxnet
 from normlab.errors import SpecError
@@ -12,12 +12,10 @@ from normlab.models.gluoncv.families import Family, family_of
 from normlab.models.gluoncv.surgery import operate
 from normlab.models.gluoncv.wiring import Shapes, first_pass
 from normlab.models.layers import ImageShape, image_shape
+from normlab.models.sites import Sites
 from normlab.models.tree import walk
 from normlab.models.weights import WEIGHTED
 from normlab.norms.none import Identity
-
-if TYPE_CHECKING:
-    from normlab.models.sites import Sites
 
 mx = mxnet()
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
 from normlab.models.activations import ACTIVATIONS, make_activation
-from normlab.models.gluoncv.wiring import Wiring
+from normlab.models.gluoncv.wiring import Shapes, Wiring
 from normlab.models.layers import Dropout, GlobalAverage
+from normlab.models.sites import Sites
 from normlab.models.tree import anywhere, children, substitute
 from normlab.models.weights import WEIGHTED
-
-if TYPE_CHECKING:
-    from normlab.models.gluoncv.wiring import Shapes
-    from normlab.models.sites import Sites
-
 
 nn = mxnet().gluon.nn
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from normlab.backend.mxnet import mxnet
 from normlab.models.tree import named_blocks, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 mx = mxnet()
 

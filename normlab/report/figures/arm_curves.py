@@ -6,19 +6,18 @@ Colour and marker of an arm are the same in every figure.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from normlab.report.figures.axes import accuracy_scale, label_ends, page, say, thousands
 from normlab.report.style import COLOURS, INK, MARKERS, figure_style, show_literally
+from normlab.runs.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from normlab.runs.history import History
     from normlab.study.analysis.comparison import Comparison
     from normlab.study.analysis.measures import Row
 

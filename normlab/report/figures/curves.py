@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +20,12 @@ from normlab.report.style import (
     svg_bytes,
     text_width,
 )
-from normlab.runs.files import write_atomically
+from normlab.runs.files import PathLike, write_atomically
 from normlab.runs.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from normlab.runs.files import PathLike
 
 _Entries = list[tuple[str, dict[str, Any]]]
 _WIDTH, _LEFT, _BOTTOM, _AXES_HEIGHT, _HEAD, _ROW = 7.4, 0.72, 0.53, 3.0, 0.62, 0.2  # inches; _ROW of the legend

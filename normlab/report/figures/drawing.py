@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,8 +14,6 @@ from normlab.report.formatting import printable
 from normlab.report.style import COLOURS, FAINT, GRID, INK, figure_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from matplotlib.figure import Figure
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from normlab.report.figures.arm_curves import line, looks
 from normlab.report.figures.axes import accuracy_scale, label_ends, page, say
 from normlab.report.style import figure_style, show_literally
+from normlab.study.design.arms import Arm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from normlab.study.analysis.comparison import Comparison
-    from normlab.study.design.arms import Arm
 
 
 _WIDE = 20  # times the smallest value from which the x axis is logarithmic

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from normlab.errors import NotComparable, StorageError
 from normlab.runs.history import HISTORY, RESULT, History
 from normlab.study.analysis.gate import gate
 from normlab.study.design.arms import Arm, Question
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 #: Folders above runs that are looked through: `runs/`, then the names of experiments.
 _DEPTH = 2

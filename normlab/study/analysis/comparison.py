@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from normlab.errors import NotComparable, SpecError, suggestion
 from normlab.study.analysis.measures import MEASURES, Measures, Row, measure, reached
 from normlab.study.analysis.notes import notes
-from normlab.study.analysis.verdicts import Evidence, judge
+from normlab.study.analysis.verdicts import Evidence, Judgement, judge
+from normlab.study.design.arms import Arm, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
-
-    from normlab.study.analysis.verdicts import Judgement
-    from normlab.study.design.arms import Arm, Question
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from normlab.errors import NotComparable, StorageError
 from normlab.runs.files import read_bytes, read_json
+from normlab.runs.history import History
 from normlab.spec import Document, Place
 from normlab.spec.values import in_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from normlab.runs.history import History
 
 #: Settings that decide nothing of what is measured, and the seed, over which runs are repeated.
 NEVER = ("name", "description", "plugins", "device", "seed", "training.checkpoint_every")

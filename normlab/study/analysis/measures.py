@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from normlab.runs.history import History
 from normlab.study.analysis.statistics import Estimate, estimate
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from normlab.runs.history import History
-    from normlab.study.analysis.verdicts import Judgement
-    from normlab.study.design.arms import Arm
+from normlab.study.analysis.verdicts import Judgement
+from normlab.study.design.arms import Arm
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from normlab.study.analysis.statistics import detectable_difference, reachable_p, seeds_needed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from normlab.study.analysis.verdicts import Judgement
-    from normlab.study.design.arms import Question
+from normlab.study.analysis.verdicts import Judgement
+from normlab.study.design.arms import Question
 
 
 def notes(question: Question, judged: Sequence[Judgement]) -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+from normlab.runs.history import History
 from normlab.spec.words import listed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from normlab.runs.history import History
-    from normlab.study.design.arms import Arm
+from normlab.study.design.arms import Arm
 
 #: What paired runs share, as `Result.digests` has it, in the words of the person.
 WORDS = {

@@ -8,14 +8,11 @@ with n pairs it can't go below 2^(1 - n).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 CONFIDENCE = 0.95
 """Of the intervals that are shown."""

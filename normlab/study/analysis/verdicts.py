@@ -17,13 +17,11 @@ So a false alarm over all arms has at most the chance of the level.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from normlab.study.analysis.statistics import Estimate, estimate, fisher_p, holm, probability_better, sign_flip_p, t_p
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 

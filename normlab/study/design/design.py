@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,12 +15,8 @@ from normlab.spec import Document, Spec
 from normlab.spec.document import replace
 from normlab.spec.node import Entry, Node, Place
 from normlab.spec.problems import problems
+from normlab.study.design.arms import Question
 from normlab.study.design.study_schema import points
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from normlab.study.design.arms import Question
 
 
 def path_of(key: str) -> tuple[str | int, ...]:

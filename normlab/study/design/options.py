@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from normlab.errors import SpecError
 from normlab.spec import Place
 from normlab.spec.words import brief
 from normlab.spec.yaml import compose
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RANGE = re.compile(r"(?P<start>[^.,\s]\S*?)\.\.(?P<stop>[^:\s]+):(?:(?P<scale>log|linear):)?(?P<count>[0-9]+)")

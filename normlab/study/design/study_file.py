@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,9 +21,6 @@ from normlab.spec.words import listed, nearest, shown
 from normlab.study.design.arms import Question
 from normlab.study.design.design import TRIAL_SPLIT, ArmDesign, Design, laid_over
 from normlab.study.design.study_schema import MOST_POINTS, Range, StudyFile
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 def labels(key: str, values: Sequence[Any]) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     AfterValidator,
@@ -23,10 +24,6 @@ from normlab.spec.part import STRICT, AsTuple, matching, mistake
 from normlab.spec.schema import SPEC_NAME
 from normlab.spec.values import checked_text
 from normlab.spec.words import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
 
 MOST_POINTS = 1000
 """Points of the largest grid."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from normlab.runs.history import History
 from normlab.spec.values import in_line
 from normlab.study.design.arms import Trial
 from normlab.study.design.design import TRIAL_SPLIT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from normlab.runs.history import History
 
 
 def trial(point: Mapping[str, Any], runs: Sequence[History], seeds: int) -> Trial:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from normlab.runs.history import History
 from normlab.study.design import tuning
 from normlab.study.design.arms import Arm, Trial
+from normlab.study.design.design import ArmDesign, Design
 from normlab.study.execution.pool import Pool, Task
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from normlab.study.design.design import ArmDesign, Design
 
 Phase = Literal["trial", "final"]
 

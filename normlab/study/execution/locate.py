@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from normlab.catalog import Catalog, catalog
@@ -11,8 +12,6 @@ from normlab.experiment.parts import resolve, run_directory
 from normlab.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from normlab.spec import Spec
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
@@ -15,15 +17,11 @@ from normlab.spec import Place
 from normlab.spec.node import Node
 from normlab.study.analysis.statistics import detectable_difference, reachable_p, seeds_needed
 from normlab.study.design import tuning
-from normlab.study.design.design import laid_over
+from normlab.study.design.design import ArmDesign, Design, laid_over
 from normlab.study.execution.pool import Pool, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from normlab.spec import Spec
-    from normlab.study.design.design import ArmDesign, Design
 
 
 #: Steps and interval of the run that is timed where no run is stored.

@@ -21,15 +21,12 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from normlab.errors import Interrupted, InUse, NormlabError
-from normlab.experiment.observer import Observer
+from normlab.experiment.observer import Observer, Plan
+from normlab.runs.history import History
 from normlab.runs.lock import locked, owner
-
-if TYPE_CHECKING:
-    from normlab.experiment.observer import Plan
-    from normlab.runs.history import History
 
 #: Seconds between two `stepped` events.
 _PAUSE = 0.2
