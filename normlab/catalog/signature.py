@@ -194,8 +194,14 @@ def _type_words(annotation: Any) -> str:
 
 
 def _descriptions(factory: Callable[..., Any]) -> dict[str, str]:
-    """The `Args:` of a docstring in Google's form: of the class, or of the function."""
-    text = inspect.getdoc(factory) or ""
+    """Return the `Args:` of docstrings in Google's form: of the function, or of the class and its bases."""
+    found: dict[str, str] = {}
+    for one in reversed(inspect.getmro(factory)) if inspect.isclass(factory) else (factory,):
+        found.update(_arguments(inspect.cleandoc(one.__doc__ or "")))
+    return found
+
+
+def _arguments(text: str) -> dict[str, str]:
     match = re.search(r"^Args:\n((?:[ \t].*\n?|\n)*)", text, re.MULTILINE)
     if not match:
         return {}

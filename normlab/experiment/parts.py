@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from normlab.backend.mxnet import threads
 from normlab.catalog.signature import check, schema
 from normlab.errors import SpecError, suggestion
-from normlab.optimizers.registry import OPTIMIZERS
+from normlab.optimizers import OPTIMIZERS
 from normlab.runs.directory import RunDirectory
 from normlab.spec import Part, Spec
 from normlab.spec.problems import problems

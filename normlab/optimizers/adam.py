@@ -1,164 +1,143 @@
-"""Adam and its relatives: averages of gradients and of their squares, corrected for having started at 0."""
+"""Adam and its relatives: averages of gradients and of their squares, corrected for their start at 0."""
 
 from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
 from normlab.backend.mxnet import mxnet
-from normlab.optimizers.base import Fraction, Optimizer, spared
+from normlab.optimizers.base import Fraction, Optimizer, move_average
 
 
-def adam(
-    *,
-    learning_rate: PositiveFloat = 0.001,
-    beta1: Fraction = 0.9,
-    beta2: Fraction = 0.999,
-    epsilon: PositiveFloat = 1e-8,
-    weight_decay: NonNegativeFloat = 0.0,
-    decay_gamma_beta: bool = True,
-    decay_bias: bool = True,
-) -> Optimizer:
+class Adam(Optimizer):
     """Adam: `w = w - learning_rate m' / (sqrt(v') + epsilon)`.
 
     `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`, `m' = m / (1 - beta1^t)`, `v' = v / (1 - beta2^t)`.
     Kingma and Ba (ICLR 2015, arXiv:1412.6980), algorithm 1. MXNet adds epsilon to sqrt(v) instead, so that it weighs
-    up to 30 times more in the first steps. Weight decay is part of g; `adamw` has it apart.
+    up to 30 times more in the first steps. Weight decay is part of g; in `adamw` it is separate.
 
     Args:
-        learning_rate: Step size.
         beta1: Share of the average of gradients that the next step keeps.
         beta2: Share of the average of squares that the next step keeps.
         epsilon: Added to the corrected root.
-        weight_decay: Factor of the squared norm of the weights, times 1/2, in the loss.
-        decay_gamma_beta: Whether scales and shifts of norms decay like weights.
-        decay_bias: Whether biases decay like weights.
     """
-    from normlab.optimizers.adam_rules import Adam  # noqa: PLC0415 - loads MXNet, which checking a spec does without
 
-    rule = Adam(beta1, beta2, epsilon, learning_rate=learning_rate, wd=weight_decay)
-    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
+    learning_rate: PositiveFloat = 0.001
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: PositiveFloat = 1e-8
+    states: ClassVar[int] = 2
+
+    def step(self, weight: Any, gradient: Any, state: tuple[Any, ...], rate: float, step: int) -> None:
+        """`w = w - rate m' / (sqrt(v') + epsilon)`."""
+        # the operator corrects nothing: numerator and denominator are both multiplied by sqrt(1 - beta2^t)
+        correction = math.sqrt(1 - self.beta2**step)
+        mxnet().nd.adam_update(
+            weight,
+            gradient,
+            *state,
+            out=weight,
+            lr=rate * correction / (1 - self.beta1**step),
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon * correction,
+        )
 
 
-def adamw(
-    *,
-    learning_rate: PositiveFloat = 0.001,
-    beta1: Fraction = 0.9,
-    beta2: Fraction = 0.999,
-    epsilon: PositiveFloat = 1e-8,
-    weight_decay: NonNegativeFloat = 0.01,
-    decay_gamma_beta: bool = True,
-    decay_bias: bool = True,
-) -> Optimizer:
-    """Adam with weight decay apart from the gradient: `w = (1 - learning_rate weight_decay) w` before Adam's step.
+class AdamW(Adam):
+    """Adam with weight decay separate from the gradient: `w = (1 - learning_rate weight_decay) w` before Adam's step.
 
     Loshchilov and Hutter (ICLR 2019, arXiv:1711.05101), algorithm 2; the decay is multiplied by the learning rate, as
     in PyTorch and Optax, while the paper multiplies it by the schedule's factor only.
 
     Args:
-        learning_rate: Step size.
-        beta1: Share of the average of gradients that the next step keeps.
-        beta2: Share of the average of squares that the next step keeps.
-        epsilon: Added to the corrected root.
-        weight_decay: Share of a weight that a step with learning rate 1 would take away.
-        decay_gamma_beta: Whether scales and shifts of norms decay like weights.
-        decay_bias: Whether biases decay like weights.
+        weight_decay: Share of a weight that a step with learning rate 1 would remove.
     """
-    from normlab.optimizers.adam_rules import AdamW  # noqa: PLC0415 - loads MXNet, which checking does without
 
-    rule = AdamW(beta1, beta2, epsilon, learning_rate=learning_rate, wd=weight_decay)
-    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
+    weight_decay: NonNegativeFloat = 0.01
+    decoupled: ClassVar[bool] = True
 
 
-def adamax(
-    *,
-    learning_rate: PositiveFloat = 0.002,
-    beta1: Fraction = 0.9,
-    beta2: Fraction = 0.999,
-    epsilon: PositiveFloat = 1e-8,
-    weight_decay: NonNegativeFloat = 0.0,
-    decay_gamma_beta: bool = True,
-    decay_bias: bool = True,
-) -> Optimizer:
+class AdaMax(Adam):
     """Adam with the greatest gradient in place of the mean square: `w = w - learning_rate m / ((1 - beta1^t) u)`.
 
     `m = beta1 m + (1 - beta1) g`, `u = max(beta2 u, |g| + epsilon)`. Kingma and Ba (ICLR 2015, arXiv:1412.6980),
-    algorithm 2, which has no epsilon; without it, as in MXNet, a weight that has had no gradient becomes NaN.
+    algorithm 2, which has no epsilon; without it, as in MXNet, a weight without a gradient becomes NaN.
 
     Args:
-        learning_rate: Step size.
-        beta1: Share of the average of gradients that the next step keeps.
         beta2: Share of the greatest gradient that the next step keeps.
         epsilon: Added to the size of the gradient.
-        weight_decay: Factor of the squared norm of the weights, times 1/2, in the loss.
-        decay_gamma_beta: Whether scales and shifts of norms decay like weights.
-        decay_bias: Whether biases decay like weights.
     """
-    from normlab.optimizers.adam_rules import AdaMax  # noqa: PLC0415 - loads MXNet, which checking does without
 
-    rule = AdaMax(beta1, beta2, epsilon, learning_rate=learning_rate, wd=weight_decay)
-    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
+    learning_rate: PositiveFloat = 0.002
+
+    def step(self, weight: Any, gradient: Any, state: tuple[Any, ...], rate: float, step: int) -> None:
+        """`w = w - rate m / ((1 - beta1^t) u)`."""
+        nd = mxnet().nd
+        mean, greatest = state
+        move_average(mean, gradient, self.beta1)
+        nd.maximum(self.beta2 * greatest, nd.abs(gradient) + self.epsilon).copyto(greatest)
+        weight -= rate / (1 - self.beta1**step) * mean / greatest
 
 
-def nadam(
-    *,
-    learning_rate: PositiveFloat = 0.001,
-    beta1: Fraction = 0.9,
-    beta2: Fraction = 0.999,
-    epsilon: PositiveFloat = 1e-8,
-    momentum_decay: NonNegativeFloat = 0.004,
-    weight_decay: NonNegativeFloat = 0.0,
-    decay_gamma_beta: bool = True,
-    decay_bias: bool = True,
-) -> Optimizer:
+class Nadam(Adam):
     """Adam with Nesterov's momentum, which grows from beta1 / 2 to beta1.
 
     m and v as in Adam, `b_t = beta1 (1 - 0.96^(t momentum_decay) / 2)`, `p_t = b_1 b_2 ... b_t`,
     `m' = b_(t+1) m / (1 - p_(t+1)) + (1 - b_t) g / (1 - p_t)`, `v' = v / (1 - beta2^t)`,
     `w = w - learning_rate m' / (sqrt(v') + epsilon)`. Dozat (ICLR workshop 2016), algorithm 2. MXNet multiplies p once
-    for each parameter of the network in a step; here it is once a step.
+    for each parameter of the network in a step; here it is multiplied once a step.
 
     Args:
-        learning_rate: Step size.
-        beta1: Share of the average of gradients that the next step keeps.
-        beta2: Share of the average of squares that the next step keeps.
-        epsilon: Added to the corrected root.
         momentum_decay: How fast the momentum grows.
-        weight_decay: Factor of the squared norm of the weights, times 1/2, in the loss.
-        decay_gamma_beta: Whether scales and shifts of norms decay like weights.
-        decay_bias: Whether biases decay like weights.
     """
-    from normlab.optimizers.adam_rules import Nadam  # noqa: PLC0415 - loads MXNet, which checking does without
 
-    rule = Nadam(beta1, beta2, epsilon, momentum_decay, learning_rate=learning_rate, wd=weight_decay)
-    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias))
+    momentum_decay: NonNegativeFloat = 0.004
+
+    def step(self, weight: Any, gradient: Any, state: tuple[Any, ...], rate: float, step: int) -> None:
+        """`w = w - rate m' / (sqrt(v') + epsilon)`, with the momentum of the next step in m'."""
+        nd = mxnet().nd
+        mean, square = state
+        move_average(mean, gradient, self.beta1)
+        move_average(square, nd.square(gradient), self.beta2)
+        ahead = self._momentum(step + 1) / (1 - self._product(step + 1))
+        now = (1 - self._momentum(step)) / (1 - self._product(step))
+        root = nd.sqrt(square / (1 - self.beta2**step)) + self.epsilon
+        weight -= rate * (ahead * mean + now * gradient) / root
+
+    def _momentum(self, step: int) -> float:
+        return self.beta1 * (1 - math.pow(0.96, step * self.momentum_decay) / 2)
+
+    def _product(self, step: int) -> float:
+        """Return the product of the momenta of all steps up to this one; products are kept to save time."""
+        products: list[float] = vars(self).setdefault("_products", [1.0])
+        while len(products) <= step:
+            products.append(products[-1] * self._momentum(len(products)))
+        return products[step]
 
 
-def lamb(
-    *,
-    learning_rate: PositiveFloat = 0.001,
-    beta1: Fraction = 0.9,
-    beta2: Fraction = 0.999,
-    epsilon: PositiveFloat = 1e-6,
-    weight_decay: NonNegativeFloat = 0.0,
-    decay_gamma_beta: bool = True,
-    decay_bias: bool = True,
-) -> Optimizer:
-    """Adam with a rate that is a layer's own: `w = w - learning_rate |w| / |u| u`.
+class LAMB(Adam):
+    """Adam with a learning rate for each layer: `w = w - learning_rate |w| / |u| u`.
 
     `u = m' / (sqrt(v') + epsilon) + weight_decay w`, with m' and v' as in Adam, norms over a whole parameter, and
     `|w| / |u| = 1` where one of them is 0. You et al. (ICLR 2020, arXiv:1904.00962), algorithm 2. Weight decay is part
     of u, not of g. Scales, shifts and biases have rates of their own too.
 
     Args:
-        learning_rate: Step size.
-        beta1: Share of the average of gradients that the next step keeps.
-        beta2: Share of the average of squares that the next step keeps.
-        epsilon: Added to the corrected root.
         weight_decay: Share of a weight that is added to u.
-        decay_gamma_beta: Whether scales and shifts of norms decay like weights.
-        decay_bias: Whether biases decay like weights.
     """
-    rule = mxnet().optimizer.LAMB(
-        learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, wd=weight_decay
-    )
-    return Optimizer(rule, spared(decay_gamma_beta=decay_gamma_beta, decay_bias=decay_bias), elementwise=False)
+
+    epsilon: PositiveFloat = 1e-6
+    elementwise: ClassVar[bool] = False
+
+    def mxnet_optimizer(self) -> Any:
+        """Return MXNet's LAMB."""
+        return mxnet().optimizer.LAMB(
+            learning_rate=self.learning_rate,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            wd=self.weight_decay,
+        )

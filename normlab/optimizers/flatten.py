@@ -1,4 +1,4 @@
-"""Let an optimizer see one long parameter in place of many: one call a step, where each element is on its own."""
+"""Flatten parameters into one, so that an elementwise optimizer takes one call a step instead of one a parameter."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ mx = mxnet()
 _ALIGNED = 16
 
 
-def joined(parameters: Mapping[str, Any], contexts: Sequence[Any]) -> dict[str, Any]:
-    """Join the parameters that an optimizer treats alike; from then on each is a part of a longer one.
+def flatten(parameters: Mapping[str, Any], contexts: Sequence[Any]) -> dict[str, Any]:
+    """Flatten the parameters that an optimizer treats alike into one; from then on each is a view of a part of it.
 
     Args:
         parameters: Gluon parameters by structural name, initialized, with gradients.
         contexts: The devices that they are on.
 
     Returns:
-        The long parameters, `(1, length)`, as products take them (see `optimizer_rules.SGD`). The gaps between the
-        parts stay 0, as their gradients do.
+        The flat parameters, `(1, length)`, as products take them (see `SGD`). The gaps between the parts stay 0, as
+        their gradients do.
     """
     alike: dict[tuple[Any, ...], list[Any]] = {}
     for parameter in parameters.values():

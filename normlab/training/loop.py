@@ -13,7 +13,7 @@ from normlab.backend.threads import limited
 from normlab.models.network import Network, not_finite
 from normlab.optimizers import state as optimizer_state
 from normlab.optimizers.base import Optimizer
-from normlab.optimizers.flatten import joined
+from normlab.optimizers.flatten import flatten
 from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
 from normlab.training.losses import Loss
@@ -68,9 +68,9 @@ class Trainer:
         self._project = network.way("project")
         # several devices need a store to add up their gradients
         store = {"kvstore": "device", "update_on_kvstore": False} if len(data) > 1 else {"kvstore": None}
-        rule = optimizer.attached(self._trainable)
+        rule = optimizer.attach(self._trainable)
         contexts = [images.context for images, _ in data]
-        self._steered = joined(self._trainable, contexts) if optimizer.elementwise else self._trainable
+        self._steered = flatten(self._trainable, contexts) if optimizer.elementwise else self._trainable
         self._gluon = mx.gluon.Trainer(list(self._steered.values()), rule, **store)
         self._updaters = self._gluon._updaters  # noqa: SLF001 - Gluon's own update asks after each gradient's age
         self._learning_rate = self._gluon.learning_rate

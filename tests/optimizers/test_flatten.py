@@ -7,8 +7,8 @@ import pytest
 
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check
-from normlab.optimizers.flatten import joined
-from normlab.optimizers.registry import OPTIMIZERS
+from normlab.optimizers import OPTIMIZERS
+from normlab.optimizers.flatten import flatten
 
 mx = mxnet()
 CPU = [mx.cpu(0)]
@@ -41,8 +41,8 @@ def trained(name, *, join, decay_gamma_beta=True, factors=None):
     chosen = OPTIMIZERS[name](
         **check((OPTIMIZERS[name],), {"learning_rate": 0.1, "weight_decay": 0.3, "decay_gamma_beta": decay_gamma_beta})
     )
-    rule = chosen.attached(made)
-    steered = joined(made, CPU) if join else made
+    rule = chosen.attach(made)
+    steered = flatten(made, CPU) if join else made
     trainer = mx.gluon.Trainer(list(steered.values()), rule, kvstore=None)
     for step in range(4):
         backward(made, step)
@@ -53,7 +53,7 @@ def trained(name, *, join, decay_gamma_beta=True, factors=None):
 
 def test_every_value_stays_and_reads_and_writes_go_to_the_long_parameter():
     made, before = parameters(), {name: p.data().asnumpy() for name, p in parameters().items()}
-    (whole,) = joined(made, CPU).values()
+    (whole,) = flatten(made, CPU).values()
     assert all((p.data().asnumpy() == before[name]).all() for name, p in made.items())
     made["dense0.bias"].set_data(mx.nd.ones(4) * 7)
     assert (whole.data().asnumpy() == 7).sum() == 4
@@ -63,7 +63,7 @@ def test_every_value_stays_and_reads_and_writes_go_to_the_long_parameter():
 
 def test_gradients_land_in_the_long_one_and_the_gaps_stay_zero():
     made = parameters()
-    (whole,) = joined(made, CPU).values()
+    (whole,) = flatten(made, CPU).values()
     backward(made, 0)
     gradients = np.concatenate([p.grad().asnumpy().ravel() for p in made.values()])
     long = whole.grad()[0].asnumpy()
@@ -86,8 +86,8 @@ def test_one_that_takes_norms_of_whole_parameters_says_that_it_wants_them_apart(
 
 def test_what_an_optimizer_treats_otherwise_is_joined_apart():
     made = parameters(factors={"site0.norm.gamma": 0.5})
-    optimizer("sgd").attached(made)
-    assert len(joined(made, CPU)) == 2
+    optimizer("sgd").attach(made)
+    assert len(flatten(made, CPU)) == 2
     for options in ({"factors": {"site0.norm.gamma": 0.5}}, {"decay_gamma_beta": False}):
         apart, together = (trained("sgd", join=join, **options) for join in (False, True))
         for own, value in apart.items():
@@ -97,7 +97,7 @@ def test_what_an_optimizer_treats_otherwise_is_joined_apart():
 def test_on_several_devices_each_has_its_own_long_parameter():
     contexts = [mx.cpu(0), mx.cpu(1)]
     made = parameters(contexts)
-    (whole,) = joined(made, contexts).values()
+    (whole,) = flatten(made, contexts).values()
     assert [array.context for array in whole.list_data()] == contexts
     assert [array.context for array in made["dense0.weight"].list_data()] == contexts
     whole.list_data()[1][:] = 5

@@ -9,7 +9,7 @@ from normlab.api import run
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check, describe
 from normlab.errors import SpecError
-from normlab.optimizers.registry import OPTIMIZERS
+from normlab.optimizers import OPTIMIZERS
 from normlab.runs import checkpoint
 from normlab.spec import parse_spec
 
@@ -41,9 +41,7 @@ class Training:
             parameter.initialize(init=mx.init.Zero(), ctx=mx.cpu())
             parameter.set_data(mx.nd.array(value))
             self.parameters[own] = parameter
-        self.trainer = mx.gluon.Trainer(
-            list(self.parameters.values()), optimizer.attached(self.parameters), kvstore=None
-        )
+        self.trainer = mx.gluon.Trainer(list(self.parameters.values()), optimizer.attach(self.parameters), kvstore=None)
 
     def step(self, rate, gradients):
         self.trainer.set_learning_rate(rate)

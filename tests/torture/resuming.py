@@ -12,7 +12,7 @@ from normlab import experiment
 from normlab.catalog import catalog
 from normlab.catalog.signature import describe
 from normlab.errors import Interrupted
-from normlab.optimizers.registry import OPTIMIZERS
+from normlab.optimizers import OPTIMIZERS
 from normlab.spec import parse_spec
 from normlab.training.augmentation import AUGMENTATIONS
 from normlab.training.schedules import SCHEDULES
