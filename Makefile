@@ -41,7 +41,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/guard.py
 
 configs: $(VENV)/.installed
-	$(BIN)/python -m normlab.cli.starter configs/norms
+	$(BIN)/python -m normlab.cli.norm_spec configs/norms
 
 clean:
 	rm -rf $(VENV) .venv-bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from normlab.cli import options
-from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.app import CONTEXT, WithExamples
 from normlab.cli.views import output
 from normlab.errors import ExitStatus, PluginBroken
 

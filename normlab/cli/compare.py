@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from normlab.cli import options
-from normlab.cli.around import interruptible, plugins_allowed
-from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.app import CONTEXT, WithExamples
+from normlab.cli.process import interruptible, plugins_allowed
 from normlab.cli.views import output
 from normlab.errors import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from normlab.cli.views.study_view import StudyView
     from normlab.study.design.design import Design
     from normlab.study.run import StudyRun
 
@@ -117,11 +119,24 @@ def _plan(design: Design, given: Mapping[str, Any]) -> int:
 
 
 def _run(design: Design, given: Mapping[str, Any]) -> StudyRun:
-    from normlab.cli.views.compare_view import choose
     from normlab.study.run import run_study
 
-    with choose(design.question.split, quiet=given["quiet"], as_json=given["as_json"]) as view:
+    with choose_view(design.question.split, quiet=given["quiet"], as_json=given["as_json"]) as view:
         return run_study(design, given["out"], given["jobs"], view, fail_fast=given["fail_fast"])
+
+
+def choose_view(split: str, *, quiet: bool, as_json: bool) -> StudyView:
+    """Make the view of a study that suits the output."""
+    from normlab.cli.views.base import choose
+    from normlab.cli.views.study_view import StudyLines, StudyView, StudyWarnings
+
+    def live(stream: TextIO) -> StudyView:
+        from normlab.cli.views.study_live import StudyTable
+
+        return StudyTable(split, stream)
+
+    lines = partial(StudyLines, split)
+    return choose(quiet=quiet, as_json=as_json, silent=StudyView, brief=StudyWarnings, lines=lines, live=live)
 
 
 def _report(found: StudyRun, given: Mapping[str, Any]) -> int:

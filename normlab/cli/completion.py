@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from normlab.cli import options
-from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.app import CONTEXT, WithExamples
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from normlab.cli import options
-from normlab.cli.help import CONTEXT, WithExamples
-from normlab.cli.lazy import SuggestingGroup
+from normlab.cli.app import CONTEXT, SuggestingGroup, WithExamples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from normlab.cli import options
-from normlab.cli.help import CONTEXT, WithExamples
-from normlab.cli.lazy import SuggestingGroup
-from normlab.cli.listing import known
+from normlab.cli.app import CONTEXT, SuggestingGroup, WithExamples
+from normlab.cli.options import open_catalog
 from normlab.cli.views import output
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def models(context: click.Context, plugins: tuple[str, ...], no_plugins: bool, a
     A plugin that can't be used is named on standard error, with the reason.
     """
     if context.invoked_subcommand is None:
-        found = list(known(plugins, no_plugins=no_plugins).models.entries.values())
+        found = list(open_catalog(plugins, no_plugins=no_plugins).models.entries.values())
         if as_json:
             output.print_json({"models": [_as_dict(model) for model in found]})
         else:
@@ -55,7 +54,7 @@ def show(context: click.Context, name: str, plugins: tuple[str, ...], no_plugins
     """Show paper, parameters and origin of the network NAME."""
     # the same options may stand before `show`
     before = context.parent.params if context.parent else {}
-    found = known((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
+    found = open_catalog((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
     model = found.models.get(name)
     if as_json or before["as_json"]:
         output.print_json(_as_dict(model))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from normlab.cli import options
-from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.app import CONTEXT, WithExamples
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from normlab.cli import norm_filters, options
-from normlab.cli.help import CONTEXT, WithExamples
-from normlab.cli.lazy import SuggestingGroup
-from normlab.cli.listing import known
+from normlab.cli.app import CONTEXT, SuggestingGroup, WithExamples
+from normlab.cli.options import open_catalog
 from normlab.cli.views import output
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def norms(
     if context.invoked_subcommand is not None:
         return
     wanted = norm_filters.Filter(family, way, norm_filters.switched(batch), norm_filters.switched(state), layout, year)
-    found = wanted.of(known(plugins, no_plugins=no_plugins).norms.entries.values())
+    found = wanted.of(open_catalog(plugins, no_plugins=no_plugins).norms.entries.values())
     if cite:
         _print_citations(found)
     elif as_json:
@@ -82,12 +81,12 @@ def show(
     as_json: bool,
 ) -> None:
     """Show formula, paper, parameters and origin of the method NAME."""
-    from normlab.cli.starter import starter
-    from normlab.cli.views import card
+    from normlab.cli.norm_spec import starter
+    from normlab.cli.views import norm_details as card
 
     # the same options may stand before `show`
     before = context.parent.params if context.parent else {}
-    found = known((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
+    found = open_catalog((*before["plugins"], *plugins), no_plugins=no_plugins or before["no_plugins"])
     norm = found.norms.get(name)
     if cite or before["cite"]:
         _print_citations([norm])
@@ -100,7 +99,7 @@ def show(
 
 
 def _print_list(found: Sequence[Norm]) -> None:
-    from normlab.cli.views.card import origin
+    from normlab.cli.views.norm_details import origin
 
     rows = [("name", "year", "acts by", "what", "from")]
     rows += [(norm.name, str(norm.year or ""), ", ".join(norm.ways), norm.summary, origin(norm)) for norm in found]
@@ -112,12 +111,12 @@ def _print_list(found: Sequence[Norm]) -> None:
 
 
 def _print_list_as_json(found: Sequence[Norm]) -> None:
-    from normlab.cli.views.card import as_dict
+    from normlab.cli.views.norm_details import as_dict
 
     output.print_json({"norms": [as_dict(norm) for norm in found]})
 
 
 def _print_citations(found: Sequence[Norm]) -> None:
-    from normlab.cli.citation import bibliography
+    from normlab.cli.views.norm_details import bibliography
 
     click.echo(bibliography(found))

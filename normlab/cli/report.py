@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from normlab.cli import options
-from normlab.cli.brisk import brisk, import_matplotlib
-from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.app import CONTEXT, WithExamples
+from normlab.cli.startup import fast_startup, import_matplotlib
 from normlab.cli.views import output
 from normlab.errors import ExitStatus
 
@@ -39,7 +39,7 @@ EXAMPLES = (
 @click.option("--allow", multiple=True, metavar="KEY", help="Let runs differ in this key too; the report says so.")
 @options.as_json("the comparison")
 @options.debug
-@brisk()
+@fast_startup()
 def report(
     runs: tuple[str, ...],
     out: str | None,

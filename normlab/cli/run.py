@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from normlab.cli import options
-from normlab.cli.around import interruptible, plugins_allowed
-from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.app import CONTEXT, WithExamples
+from normlab.cli.process import interruptible, plugins_allowed
 from normlab.cli.views import output
 from normlab.errors import ExitStatus, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from normlab.cli.views.run_view import RunView
     from normlab.runs.history import History
     from normlab.spec import Spec
 
@@ -87,14 +88,26 @@ def _with_plugins(spec: Spec, files: Sequence[str]) -> Spec:
 
 def _train(spec: Spec, out: str, *, again: bool, quiet: bool, as_json: bool) -> History:
     from normlab import api
-    from normlab.cli.views.view import choose
 
-    with choose(quiet=quiet, as_json=as_json) as view:
+    with choose_view(quiet=quiet, as_json=as_json) as view:
         return api.run(spec, out=out, again=again, observer=view)
 
 
+def choose_view(*, quiet: bool, as_json: bool) -> RunView:
+    """Make the view of a run that suits the output."""
+    from normlab.cli.views.base import choose
+    from normlab.cli.views.run_view import RunLines, RunView, RunWarnings
+
+    def live(stream: TextIO) -> RunView:
+        from normlab.cli.views.run_live import RunProgress
+
+        return RunProgress(stream)
+
+    return choose(quiet=quiet, as_json=as_json, silent=RunView, brief=RunWarnings, lines=RunLines, live=live)
+
+
 def _report(history: History, *, quiet: bool, as_json: bool) -> int:
-    from normlab.cli.views import summary
+    from normlab.cli.views import run_view as summary
 
     result = history.result
     if result is None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from normlab.cli import options
-from normlab.cli.brisk import brisk
-from normlab.cli.help import CONTEXT, WithExamples
-from normlab.cli.lazy import SuggestingGroup
+from normlab.cli.app import CONTEXT, SuggestingGroup, WithExamples
+from normlab.cli.startup import fast_startup
 from normlab.cli.views import output
 from normlab.errors import ExitStatus, SpecError, StorageError
 from normlab.runs.index import STATUSES, is_run
@@ -59,7 +58,7 @@ def runs() -> None:
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs that ended so.")
 @options.as_json("the list")
 @options.debug
-@brisk()
+@fast_startup()
 def list_(root: str, norm: str | None, name: str | None, status: str | None, as_json: bool) -> None:
     """List the runs below ROOT, by default those below runs/."""
     from normlab.runs.index import listed
@@ -83,7 +82,7 @@ def list_(root: str, norm: str | None, name: str | None, status: str | None, as_
 @options.debug
 def show(directory: str, as_json: bool) -> None:
     """Show what the run in DIR came to."""
-    from normlab.cli.views import summary
+    from normlab.cli.views import run_view as summary
     from normlab.runs.history import History
 
     history = History.load(directory)

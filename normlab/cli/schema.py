@@ -7,7 +7,7 @@ import json
 import click
 
 from normlab.cli import options
-from normlab.cli.help import CONTEXT, WithExamples
+from normlab.cli.app import CONTEXT, WithExamples
 
 EXAMPLES = (
     ("normlab schema > normlab.schema.json", "write it beside your specs"),

@@ -8,8 +8,7 @@ import re
 import pytest
 from cli_tools import normlab
 
-from normlab.cli.app import root
-from normlab.cli.lazy import Entry
+from normlab.cli.app import Entry, root
 from normlab.conformance import CHECKS
 
 GOOD = '''

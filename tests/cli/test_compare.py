@@ -11,8 +11,8 @@ from rich.live import Live
 from study_support import STUDY, TUNED, history, written
 
 import normlab as package
-from normlab.cli.views.compare_live import LiveTable
-from normlab.cli.views.compare_view import StudyLines
+from normlab.cli.views.study_live import StudyTable
+from normlab.cli.views.study_view import StudyLines
 from normlab.study.design.arms import Trial
 from normlab.study.execution.jobs import Job
 from normlab.study.execution.pool import thread_budget
@@ -165,7 +165,7 @@ def test_a_closed_pipe_does_not_end_a_study():
 
 def test_the_live_table_has_a_row_an_arm_with_what_runs_and_the_mean_so_far():
     screen = io.StringIO()
-    view = LiveTable("test", screen)
+    view = StudyTable("test", screen)
     view.console = Console(file=screen, width=100)
     view.live = Live(console=view.console, auto_refresh=False, get_renderable=view.table, transient=True)
     trial, final = Job(0, "trial", 0, 1_000_000, {"optimizer.learning_rate": 0.1}), Job(0, "final", 0, 3, {})

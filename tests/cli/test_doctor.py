@@ -9,8 +9,8 @@ from cli_tools import normlab
 
 from normlab.backend import mxnet as compat
 from normlab.catalog.plugin_record import PluginRecord
-from normlab.cli import checkup
-from normlab.cli.checkup import NOTE, OK, WRONG, Finding
+from normlab.cli import doctor as doctor
+from normlab.cli.doctor import NOTE, OK, WRONG, Finding
 
 
 def findings(check):
@@ -50,7 +50,7 @@ def test_json_has_every_finding(capsys):
 
 def test_what_is_wrong_is_counted_shown_with_its_remedy_and_ends_with_1(capsys, monkeypatch):
     wrong = [Finding(f"thing {number}", "lost", WRONG, "find it") for number in range(2)]
-    monkeypatch.setattr(checkup, "CHECKS", (lambda: iter([Finding("python", "3.11"), *wrong]),))
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([Finding("python", "3.11"), *wrong]),))
     ended = normlab(capsys, "doctor")
     assert ended.status == 1
     assert ended.out.splitlines()[:3] == ["ok     python   3.11", "wrong  thing 0  lost", "                -> find it"]
@@ -67,8 +67,8 @@ def test_check_that_fails_is_a_finding_and_the_others_go_on(monkeypatch):
     def _gone():
         raise OSError("no such\ndevice")
 
-    monkeypatch.setattr(checkup, "CHECKS", (_gone, lambda: iter([Finding("python", "3.11")])))
-    first, second = checkup.checkup()
+    monkeypatch.setattr(doctor, "CHECKS", (_gone, lambda: iter([Finding("python", "3.11")])))
+    first, second = doctor.examine()
     assert first == Finding("gone", "can't be examined: OSError: no such device", WRONG, "please report this")
     assert second.state == OK
 
@@ -76,12 +76,12 @@ def test_check_that_fails_is_a_finding_and_the_others_go_on(monkeypatch):
 @pytest.mark.parametrize(("version", "state"), [((3, 8), WRONG), ((3, 9), OK), ((3, 12), OK), ((3, 13), WRONG)])
 def test_python_versions_that_serve(monkeypatch, version, state):
     monkeypatch.setattr(sys, "version_info", (*version, 0))
-    assert findings(checkup._python)["python"].state == state
+    assert findings(doctor._python)["python"].state == state
 
 
 def test_distribution_that_is_not_installed_is_wrong(monkeypatch):
-    monkeypatch.setattr(checkup, "DISTRIBUTIONS", ("numpy", "no-such-distribution"))
-    found = findings(checkup._packages)
+    monkeypatch.setattr(doctor, "DISTRIBUTIONS", ("numpy", "no-such-distribution"))
+    found = findings(doctor._packages)
     assert found["numpy"].state == OK
     assert found["no-such-distribution"].value == "not installed"
     assert found["no-such-distribution"].state == WRONG
@@ -100,7 +100,7 @@ def test_mxnet_that_does_not_import_is_told_with_what_helps(monkeypatch, error, 
         raise OSError(error)
 
     monkeypatch.setattr(compat, "mxnet", broken)
-    finding = findings(checkup._mxnet)["mxnet import"]
+    finding = findings(doctor._mxnet)["mxnet import"]
     assert error in finding.value
     assert remedy in finding.remedy
     assert finding.state == WRONG
@@ -114,7 +114,7 @@ def test_gluoncv_that_does_not_import_is_told_with_what_helps(monkeypatch, error
         raise RuntimeError(error)
 
     monkeypatch.setattr(compat, "gluoncv", broken)
-    assert remedy in findings(checkup._gluoncv)["gluoncv import"].remedy
+    assert remedy in findings(doctor._gluoncv)["gluoncv import"].remedy
 
 
 def test_build_without_onednn_is_noted(monkeypatch):
@@ -123,7 +123,7 @@ def test_build_without_onednn_is_noted(monkeypatch):
         runtime=SimpleNamespace(Features=lambda: features), context=SimpleNamespace(num_gpus=lambda: 0)
     )
     monkeypatch.setattr(compat, "mxnet", lambda: fake)
-    finding = findings(checkup._mxnet)["linear algebra"]
+    finding = findings(doctor._mxnet)["linear algebra"]
     assert (finding.value, finding.state) == ("MKL, without oneDNN", NOTE)
 
 
@@ -132,7 +132,7 @@ def test_build_without_onednn_is_noted(monkeypatch):
     [(2, True, "2", OK), (0, True, "MXNet finds none", NOTE), (0, False, "no CUDA", NOTE)],
 )
 def test_gpus_are_counted_and_their_absence_explained(count, cuda, text, state):
-    finding = checkup._gpus(count, cuda=cuda)
+    finding = doctor._gpus(count, cuda=cuda)
     assert text in finding.value
     assert finding.state == state
     assert bool(finding.remedy) is (state == NOTE)
@@ -142,15 +142,15 @@ def test_more_threads_than_processors_are_wrong(monkeypatch):
     monkeypatch.setattr(compat, "processors", lambda: 2)
     for threads, state in ((2, OK), (64, WRONG)):
         monkeypatch.setattr(compat, "threads", lambda threads=threads: threads)
-        monkeypatch.setattr(checkup, "processor_quota", lambda: None)
-        assert findings(checkup._threads)["threads"].state == state
+        monkeypatch.setattr(doctor, "processor_quota", lambda: None)
+        assert findings(doctor._threads)["threads"].state == state
 
 
 def test_quota_of_a_container_counts(monkeypatch):
     monkeypatch.setattr(compat, "processors", lambda: 64)
     monkeypatch.setattr(compat, "threads", lambda: 64)
-    monkeypatch.setattr(checkup, "processor_quota", lambda: 1.5)
-    found = findings(checkup._threads)
+    monkeypatch.setattr(doctor, "processor_quota", lambda: 1.5)
+    found = findings(doctor._threads)
     assert found["processors"].value == "64, of which this process may use 1.5"
     assert found["threads"].remedy.endswith("OMP_NUM_THREADS=1")
 
@@ -162,19 +162,19 @@ def test_quota_is_read_from_the_control_group(tmp_path, text, quota):
     file = tmp_path / "cpu.max"
     if text is not None:
         file.write_text(text, encoding="ascii")
-    assert checkup.processor_quota(file) == quota
+    assert doctor.processor_quota(file) == quota
 
 
 def test_little_memory_and_disk_are_wrong(monkeypatch):
-    monkeypatch.setattr(checkup, "LITTLE_MEMORY", 10**9)
-    monkeypatch.setattr(checkup, "LITTLE_DISK", 10**9)
-    assert findings(checkup._memory)["memory"].state == WRONG
-    assert findings(checkup._disk)["disk"].state == WRONG
+    monkeypatch.setattr(doctor, "LITTLE_MEMORY", 10**9)
+    monkeypatch.setattr(doctor, "LITTLE_DISK", 10**9)
+    assert findings(doctor._memory)["memory"].state == WRONG
+    assert findings(doctor._disk)["disk"].state == WRONG
 
 
 def test_folder_that_can_not_be_written_is_noted(monkeypatch):
-    monkeypatch.setattr(checkup.os, "access", lambda *_: False)
-    assert findings(checkup._disk)["folder"].remedy == "give normlab run another with --out DIR"
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    assert findings(doctor._disk)["folder"].remedy == "give normlab run another with --out DIR"
 
 
 def test_lost_mnist_is_wrong_and_other_absent_data_are_not(monkeypatch):
@@ -183,7 +183,7 @@ def test_lost_mnist_is_wrong_and_other_absent_data_are_not(monkeypatch):
 
     found = {"mnist": shipped("absent"), "cifar10": shipped("for download")}
     monkeypatch.setattr("normlab.datasets.plugin.SHIPPED", found)
-    states = {topic: finding.state for topic, finding in findings(checkup._data).items()}
+    states = {topic: finding.state for topic, finding in findings(doctor._data).items()}
     assert states == {"data mnist": WRONG, "data cifar10": OK}
 
 
@@ -192,7 +192,7 @@ def test_broken_plugin_is_named_with_distribution_and_reason(monkeypatch):
     records = [PluginRecord("good"), bad, PluginRecord("off", status="disabled")]
     fake = SimpleNamespace(norms=SimpleNamespace(entries={"batch": None}), plugins=records)
     monkeypatch.setattr("normlab.catalog.catalog", lambda: fake)
-    found = findings(checkup._plugins)
+    found = findings(doctor._plugins)
     assert set(found) == {"norms", "plugin bad"}
     assert found["norms"].value == "batch"
     assert found["plugin bad"].value == "broken: does not import: x"

@@ -8,7 +8,7 @@ import pytest
 from cli_tools import normlab
 
 from normlab.cli import app as root
-from normlab.cli.lazy import Entry
+from normlab.cli.app import Entry
 
 PLUGIN = '''
 from normlab.catalog.hookspecs import Model

@@ -8,7 +8,7 @@ import pytest
 from cli_tools import normlab
 
 from normlab.catalog import catalog
-from normlab.cli.citation import bibtex, key
+from normlab.cli.views.norm_details import bibtex, key
 from normlab.norms.contract import Norm
 
 ALL = catalog().norms.entries

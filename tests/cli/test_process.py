@@ -15,7 +15,7 @@ from cli_tools import ROOT, Ready, environment, normlab, process, program
 
 from normlab import errors
 from normlab.cli.app import root
-from normlab.cli.signals import Terminated
+from normlab.cli.process import Terminated
 from normlab.errors import ExitStatus
 
 

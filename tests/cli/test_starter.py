@@ -10,7 +10,7 @@ from cli_tools import normlab
 from normlab import experiment
 from normlab.catalog import catalog
 from normlab.catalog.signature import describe
-from normlab.cli.starter import starter, write_all
+from normlab.cli.norm_spec import starter, write_all
 from normlab.norms.contract import Norm
 from normlab.norms.ways import NormLayer
 from normlab.spec import load_spec

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from normlab.cli.views import live, summary, view
+from normlab.cli.run import choose_view
+from normlab.cli.views import run_live as live
+from normlab.cli.views import run_view as summary
+from normlab.cli.views import run_view as view
 from normlab.experiment.observer import Plan
 from normlab.runs.history import Header, History, Record, Result
 
@@ -46,7 +49,7 @@ def test_accuracy_that_is_not_finite_is_called_missing():
 
 
 def test_pipe_gets_plain_lines_only(capsys):
-    lines = view.choose(quiet=False, as_json=False)
+    lines = choose_view(quiet=False, as_json=False)
     with lines:
         lines.started(PLAN)
         for step in range(1, 101):
@@ -63,23 +66,23 @@ def test_pipe_gets_plain_lines_only(capsys):
 
 
 def test_resumed_run_says_where_it_goes_on(capsys):
-    view.Lines(sys.stdout).started(Plan("a", "none", 0, ("cpu(0)",), Path("runs/a/x"), first_step=40, steps=100))
+    view.RunLines(sys.stdout).started(Plan("a", "none", 0, ("cpu(0)",), Path("runs/a/x"), first_step=40, steps=100))
     assert capsys.readouterr().out.splitlines()[1] == f"resuming at step 40: {Path('runs/a/x')}"
 
 
 def test_run_that_was_done_before_says_so_and_how_to_redo_it(capsys):
-    view.Lines(sys.stdout).reused(history(Path("runs/a/x")))
+    view.RunLines(sys.stdout).reused(history(Path("runs/a/x")))
     assert capsys.readouterr().out == f"this run is stored already: {Path('runs/a/x')}; --again trains it once more\n"
 
 
 def test_warnings_go_to_standard_error(capsys):
-    view.choose(quiet=False, as_json=False).warned("no GPU here; training on the CPU")
+    choose_view(quiet=False, as_json=False).warned("no GPU here; training on the CPU")
     assert capsys.readouterr() == ("", "warning: no GPU here; training on the CPU\n")
 
 
 @pytest.mark.parametrize("choice", [{"quiet": True, "as_json": False}, {"quiet": False, "as_json": True}])
 def test_quiet_and_json_show_nothing_of_the_training(capsys, choice):
-    silent = view.choose(**choice)
+    silent = choose_view(**choice)
     with silent:
         silent.started(PLAN)
         silent.stepped(1)
@@ -88,9 +91,9 @@ def test_quiet_and_json_show_nothing_of_the_training(capsys, choice):
 
 
 def test_json_warns_on_standard_error_but_quiet_does_not(capsys):
-    view.choose(quiet=False, as_json=True).warned("beware")
+    choose_view(quiet=False, as_json=True).warned("beware")
     assert capsys.readouterr() == ("", "warning: beware\n")
-    view.choose(quiet=True, as_json=False).warned("beware")
+    choose_view(quiet=True, as_json=False).warned("beware")
     assert capsys.readouterr() == ("", "")
 
 
@@ -99,8 +102,8 @@ def test_terminal_gets_a_bar_with_step_rate_and_time_left_below_the_lines(monkey
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    lines = view.choose(quiet=False, as_json=False)
-    assert isinstance(lines, live.LiveLines)
+    lines = choose_view(quiet=False, as_json=False)
+    assert isinstance(lines, live.RunProgress)
     with lines:
         lines.started(PLAN)
         for step in range(1, 51):
@@ -117,14 +120,14 @@ def test_terminal_gets_a_bar_with_step_rate_and_time_left_below_the_lines(monkey
 
 def test_bar_of_a_json_run_is_on_standard_error_if_that_is_a_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    chosen = view.choose(quiet=False, as_json=True)
-    assert isinstance(chosen, live.LiveLines)
+    chosen = choose_view(quiet=False, as_json=True)
+    assert isinstance(chosen, live.RunProgress)
     assert chosen.stream is sys.stderr
 
 
 def test_names_with_markup_are_shown_as_they_are():
     terminal = Terminal()
-    with live.LiveLines(terminal) as lines:
+    with live.RunProgress(terminal) as lines:
         lines.line("[bold]x[/bold] :smile: [/]")
     assert "[bold]x[/bold] :smile: [/]" in terminal.getvalue()
 
@@ -134,7 +137,7 @@ def test_run_goes_on_when_nobody_reads_its_lines():
         def write(self, _):
             raise BrokenPipeError
 
-    lines = view.Lines(Closed())
+    lines = view.RunLines(Closed())
     lines.evaluated(record())
     lines.evaluated(record())
     assert not lines.read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TextIO
@@ -10,51 +9,26 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from normlab.cli.views import output
+from normlab.cli.views.base import Lines, View
 from normlab.study.execution.jobs import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from normlab.runs.history import History
     from normlab.study.design.arms import Trial
     from normlab.study.execution.jobs import Job
 
 
-def choose(split: str, *, quiet: bool, as_json: bool) -> StudyView:
-    """The view for where the output goes; see `normlab.cli.views.view.choose`."""
-    if quiet:
-        return StudyView()
-    stream = sys.stderr if as_json else sys.stdout
-    if stream.isatty():
-        from normlab.cli.views.compare_live import LiveTable
-
-        return LiveTable(split, stream)
-    return Told() if as_json else StudyLines(split, stream)
-
-
-class StudyView(Watcher):
-    """A view that shows failures alone; used as a context around the study.
-
-    Warnings are shown once, with what the study came to.
-    """
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the screen in order, however the study ended."""
+class StudyView(View, Watcher):
+    """A view that shows failures only. Warnings are shown once, with the result of the study."""
 
     def failed(self, label: str, job: Job, message: str) -> None:
         """Say so when it happens."""
         click.echo(f"failed: {describe(label, job)}: {message}", err=True)
 
 
-class Told(StudyView):
+class StudyWarnings(StudyView):
     """A view that shows lost workers and runs of other processes too."""
 
     def retried(self, label: str, job: Job, message: str) -> None:
@@ -66,16 +40,17 @@ class Told(StudyView):
         click.echo(f"waiting: {describe(label, job)}: {message}", err=True)
 
 
-class StudyLines(Told):
+class StudyLines(Lines, StudyWarnings):
     """Plain lines, for files and pipes.
 
     Args:
         split: The split of the accuracies shown.
-        stream: Where they go. Once nobody reads it any more, the study goes on without them.
+        stream: Where they go.
     """
 
     def __init__(self, split: str, stream: TextIO) -> None:
-        self.split, self.stream, self.read = split, stream, True
+        super().__init__(stream)
+        self.split = split
         self.total, self.done = 0, 0
 
     def planned(self, arms: Iterable[str], runs: int) -> None:
@@ -94,15 +69,6 @@ class StudyLines(Told):
         """Show what tuning has chosen."""
         settings = ", ".join(f"{key} {value}" for key, value in trial.settings.items())
         self.line(f"{label}: chosen {settings} (validation accuracy {trial.score:.4f})")
-
-    def line(self, text: str) -> None:
-        """Print a line."""
-        if self.read:
-            try:
-                click.echo(text, file=self.stream)
-            except BrokenPipeError:
-                self.read = False
-                output.discard(self.stream)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from normlab.cli.views.compare_view import Progress, StudyView, describe, outcome
+from normlab.cli.views.study_view import Progress, StudyView, describe, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ REDRAWS_PER_SECOND = 4
 _BAR = 16
 
 
-class LiveTable(StudyView):
+class StudyTable(StudyView):
     """One row an arm: a bar, runs done, what runs now, mean accuracy so far.
 
     Args:

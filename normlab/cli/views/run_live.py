@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from normlab.cli.views.view import Lines
+from normlab.cli.views.run_view import RunLines
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +29,7 @@ class RateColumn(ProgressColumn):
         return Text(f"{task.speed:.0f} steps/s" if task.speed else "- steps/s")
 
 
-class LiveLines(Lines):
+class RunProgress(RunLines):
     """Lines above a progress bar.
 
     Args:

@@ -1,4 +1,4 @@
-"""What makes commands brisk that are over in a moment: they do without what only long-lived processes need."""
+"""Fast startup of commands that run for a moment: skip what only long-lived processes need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _THREADS = "OPENBLAS_NUM_THREADS"
 
 
 @contextmanager
-def brisk() -> Iterator[None]:
+def fast_startup() -> Iterator[None]:
     """Within it Python does not look for cycles among objects, which is 5 to 10 % of such a command's time.
 
     And NumPy and SciPy, if they are imported within it, start no threads: these would wait busily for matrices to
