@@ -9,7 +9,7 @@ from cli_tools import normlab
 
 from normlab.backend import mxnet as compat
 from normlab.catalog.plugin_record import PluginRecord
-from normlab.cli import doctor as doctor
+from normlab.cli import doctor
 from normlab.cli.doctor import NOTE, OK, WRONG, Finding
 
 
