@@ -18,14 +18,13 @@ from normlab.importing import on_first_use
 if TYPE_CHECKING:
     from normlab.conformance.check import Check, CheckFailed, Outcome
     from normlab.conformance.pytest_support import parametrize_with_checks
-    from normlab.conformance.registry import CHECKS
-    from normlab.conformance.suite import check_norm
+    from normlab.conformance.suite import CHECKS, check_norm
 
 __all__ = ["CHECKS", "Check", "CheckFailed", "Outcome", "check_norm", "parametrize_with_checks"]
 
 #: Where the names are that are imported on first use.
 _HOMES = {
-    "CHECKS": "normlab.conformance.registry",
+    "CHECKS": "normlab.conformance.suite",
     "Check": "normlab.conformance.check",
     "CheckFailed": "normlab.conformance.check",
     "Outcome": "normlab.conformance.check",

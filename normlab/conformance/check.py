@@ -1,11 +1,15 @@
-"""What a check is, and what comes of it."""
+"""What a check is, what comes of it, and how an error of a method is described."""
 
 from __future__ import annotations
 
+import re
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from normlab.conformance.subjects.places import WHOLE, Place, made
+from normlab.errors import NormlabError
 from normlab.norms.contract import Norm
 
 #: What can come of a check.
@@ -75,6 +79,10 @@ class Check:
             return True
 
 
+#: Every check that was imported, by name.
+REGISTERED: dict[str, Check] = {}
+
+
 def check(*ways: str, when: Callable[[Any], bool] = _always) -> Callable[[Callable[[Any], None]], Check]:
     """Make a check of a function: its name is the check's, the first sentence of its docstring the meaning.
 
@@ -85,7 +93,9 @@ def check(*ways: str, when: Callable[[Any], bool] = _always) -> Callable[[Callab
 
     def decorate(function: Callable[[Any], None]) -> Check:
         meaning = (function.__doc__ or "").strip().split("\n\n")[0]
-        return Check(function.__name__, " ".join(meaning.split()), function, ways, when)
+        made = Check(function.__name__, " ".join(meaning.split()), function, ways, when)
+        REGISTERED[made.name] = made
+        return made
 
     return decorate
 
@@ -98,3 +108,29 @@ def require(condition: Any, message: str) -> None:
     """
     if not condition:
         raise CheckFailed(message)
+
+
+#: Where in MXNet's own source an error arose, and when.
+_ORIGIN = re.compile(r"\[\d\d:\d\d:\d\d\] \S+:\d+: ")
+
+
+def describe_error(error: BaseException) -> str:
+    """An exception in one line, with the line of the method where it arose.
+
+    Of MXNet's errors, which come with a trace of its own, the last line is kept.
+    """
+    if type(error).__name__ == "MXNetError":
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return _ORIGIN.sub("", lines[-1]) if lines else "MXNetError"
+    text = str(error) if isinstance(error, NormlabError) else f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    last = [frame for frame in frames if "/mxnet/" not in frame.filename][-1]
+    return f"{' '.join(text.split())} ({Path(last.filename).name}:{last.lineno})"
+
+
+def expectations(norm: Norm) -> dict[str, str]:
+    """The failures that a method expects, of its own and of its classes, with the reasons."""
+    found: dict[str, str] = {}
+    for factory in norm.factories:
+        found.update(getattr(factory, "expected_failures", {}))
+    return {**found, **norm.expected_failures}

@@ -1,25 +1,72 @@
-"""What methods cost in a training step: parameters, state, time and memory, beside MXNet's own BatchNorm operator.
-
-All are measured in turn, A B C A B C ..., so that a slow moment of the machine weighs on all of them; each figure is
-the median over the rounds, and each ratio the median over the rounds of a method's time divided by the operator's of
-the same round. A weight way is measured on the weight of a layer that gives such activations (dense, or a 3x3
-convolution, from C to C channels), ways around the optimizer's step on that weight and its gradient.
-"""
+"""Measure what methods cost in a training step: parameters, state, time and memory, beside MXNet's own BatchNorm."""
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
+from functools import cache
 from statistics import median
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from pydantic import ValidationError
 
 from normlab.backend.mxnet import mxnet
-from normlab.conformance.memory import bytes_in_use
+from normlab.conformance.check import describe_error
 from normlab.conformance.subjects.cost_subjects import OPERATOR, Arrays, Asked, NotMeasured, Subject, operator, subject
-from normlab.conformance.telling import told
 from normlab.errors import SpecError
+
+_FIELDS = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
+class _Counts(ctypes.Structure):
+    """The struct of glibc's mallinfo2(3)."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _FIELDS)
+
+
+#: Seconds between two looks, and how often to look at most until nothing changes.
+_PAUSE, _LOOKS = 0.005, 40
+
+
+def bytes_in_use() -> int | None:
+    """Bytes that are allocated and not freed, once all operators have run.
+
+    MXNet takes the arrays of the CPU from the C library and gives them back when they are dropped, so the difference
+    between two calls is what was kept in between, which the size of the process does not tell: that also holds what
+    was freed.
+
+    Returns:
+        The number, or None where the C library has no mallinfo2 (it came with glibc 2.33).
+    """
+    if _counter() is None:
+        return None
+    mxnet().nd.waitall()
+    # MXNet's threads drop the arrays of the last operators a moment after these are done
+    last, now = -1, _count()
+    for _ in range(_LOOKS):
+        if now == last:
+            break
+        time.sleep(_PAUSE)
+        last, now = now, _count()
+    return now
+
+
+def _count() -> int:
+    counts = _counter()()
+    return int(counts.uordblks) + int(counts.hblkhd)
+
+
+@cache
+def _counter() -> Any:
+    counter = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if counter is not None:
+        counter.restype = _Counts
+    return counter
+
 
 mx = mxnet()
 
@@ -116,7 +163,7 @@ def _row(asked: Asked, way: str, arrays: Arrays) -> tuple[Cost, _Entry | None]:
         unfit = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)]
         return row._replace(note="; ".join(unfit)), None
     except Exception as error:  # noqa: BLE001 - whatever a method raises is told beside the others' figures
-        return row._replace(note=told(error), broken=True), None
+        return row._replace(note=describe_error(error), broken=True), None
 
 
 def _entry(make: Callable[[], Subject]) -> _Entry:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable
 from normlab.backend.mxnet import mxnet
 
 if TYPE_CHECKING:
-    from normlab.conformance.compare import Array
+    from normlab.conformance.numerics import Array
 
 #: Parts of the paths of libraries whose warnings are their own, not the method's.
 _LIBRARIES = ("/mxnet/", "/numpy/", "/scipy/")

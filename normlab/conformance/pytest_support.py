@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from normlab.conformance.check import Check
-from normlab.conformance.registry import expectations
+from normlab.conformance.check import Check, expectations
 from normlab.conformance.suite import Laboratory, concerning
 from normlab.norms.contract import Norm
 

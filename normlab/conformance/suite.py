@@ -1,4 +1,4 @@
-"""Run checks on a method."""
+"""Run checks on a method: all of them, in the order in which they are listed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,71 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
+from types import ModuleType
 from typing import Any, Callable
 
 from normlab.backend.compiled import no_compiled_functions
-from normlab.conformance.check import EXPECTED, FAILED, PASSED, UNEXPECTED, Check, CheckFailed, Outcome
-from normlab.conformance.registry import FIRST, chosen, expectations
+from normlab.conformance.check import (
+    EXPECTED,
+    FAILED,
+    PASSED,
+    UNEXPECTED,
+    Check,
+    CheckFailed,
+    Outcome,
+    describe_error,
+    expectations,
+)
+from normlab.conformance.checks import (
+    batch,
+    declaration,
+    gradients,
+    isolation,
+    learning,
+    reference,
+    state,
+    steps,
+    traits,
+    values,
+)
 from normlab.conformance.subjects.places import HOSTED, STEPPING, Place, places
 from normlab.conformance.subjects.specimen import Specimen
 from normlab.conformance.subjects.stepper import Stepper
-from normlab.conformance.telling import told
+from normlab.errors import SpecError, suggestion
 from normlab.norms.contract import Norm
+
+#: Those that tell what is wrong in the simplest terms come first.
+_MODULES: tuple[ModuleType, ...] = (
+    declaration,
+    traits,
+    values,
+    isolation,
+    batch,
+    state,
+    gradients,
+    reference,
+    steps,
+    learning,
+)
+
+CHECKS: dict[str, Check] = {
+    each.name: each for module in _MODULES for each in vars(module).values() if isinstance(each, Check)
+}
+
+#: Whoever fails this one can't be made, so that the other checks have nothing to look at.
+FIRST = "constructs_from_defaults"
+
+
+def chosen(names: Iterable[Any]) -> list[Check]:
+    """The checks of these names, in the order of all; all of them if there are no names.
+
+    Raises:
+        SpecError: There is no check of a name.
+    """
+    wanted = set(names)
+    for name in sorted(wanted - set(CHECKS)):
+        raise SpecError(f"unknown check {name!r}{suggestion(name, CHECKS)}; `normlab check NAME` lists them")
+    return [each for name, each in CHECKS.items() if not wanted or name in wanted]
 
 
 class Laboratory:
@@ -52,7 +107,7 @@ class Laboratory:
         except CheckFailed as failure:
             raise CheckFailed(_at(place, str(failure))) from failure
         except (Exception, SystemExit) as error:
-            raise CheckFailed(_at(place, f"it raises {told(error)}")) from error
+            raise CheckFailed(_at(place, f"it raises {describe_error(error)}")) from error
 
     def _subject(self, place: Place) -> Any:
         if place.way in HOSTED:

@@ -9,8 +9,7 @@ from cli_tools import normlab
 
 from normlab.backend.mxnet import mxnet
 from normlab.cli.views import bench_view
-from normlab.conformance.cost import WARM_UP, costs, ticks
-from normlab.conformance.memory import bytes_in_use
+from normlab.conformance.cost import WARM_UP, bytes_in_use, costs, ticks
 from normlab.conformance.subjects.cost_subjects import OPERATOR, Asked
 from normlab.norms.contract import Norm
 from normlab.norms.ways import NormInitialize, NormLayer, NormResidual

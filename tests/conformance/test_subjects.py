@@ -8,13 +8,12 @@ from faulty import behaviour, others, sound
 
 from normlab.backend.mxnet import mxnet
 from normlab.conformance import CHECKS
-from normlab.conformance.check import CheckFailed, check, require
-from normlab.conformance.importing import import_cost
+from normlab.conformance.check import CheckFailed, check, describe_error, require
+from normlab.conformance.import_cost import import_cost
 from normlab.conformance.subjects.places import WHOLE, Place, defaults, made
 from normlab.conformance.subjects.probe import CLASSES, EXAMPLES, layouts, losses, network, task
 from normlab.conformance.subjects.specimen import EAGER, GRAPH, PLAIN, Specimen
 from normlab.conformance.subjects.stepper import Stepper
-from normlab.conformance.telling import told
 from normlab.errors import PluginBroken, SpecError
 from normlab.models.tree import walk
 from normlab.norms.blocks import NormBlock, ResidualBlock, WeightBlock
@@ -199,13 +198,13 @@ def raised(error):
     ],
 )
 def test_errors_are_told_in_one_line_with_their_place(error, text):
-    assert told(raised(error)).startswith(text)
+    assert describe_error(raised(error)).startswith(text)
 
 
 def test_errors_of_mxnet_are_told_without_its_own_trace_and_time():
     with pytest.raises(mx.base.MXNetError) as caught:
         mx.nd.dot(mx.nd.ones((2, 3)), mx.nd.ones((2, 3))).wait_to_read()
-    text = told(caught.value)
+    text = describe_error(caught.value)
     assert "Check failed" in text
     assert "src/" not in text.split("Check failed")[0]
 

@@ -9,9 +9,8 @@ from faulty import layers, others, sound
 from normlab.backend.compiled import no_compiled_functions
 from normlab.backend.mxnet import mxnet
 from normlab.conformance.check import CheckFailed
-from normlab.conformance.compare import close
-from normlab.conformance.differences import DOUBLE, SINGLE, agree
 from normlab.conformance.listening import heard, mxnet_draw
+from normlab.conformance.numerics import DOUBLE, SINGLE, agree, close
 from normlab.conformance.subjects.places import Place, channels
 from normlab.conformance.subjects.specimen import Specimen
 from normlab.errors import SpecError

@@ -57,7 +57,11 @@ class TakesAnything(Scaled):
 
 
 class Unexplained(Scaled):
-    """Has a parameter that is not explained."""
+    """Has a parameter that neither it nor its base explains."""
+
+    def __init__(self, factor: float = 1.0, **site):
+        super().__init__(**site)
+        self.factor = factor
 
 
 class WithoutForward(NormLayer):

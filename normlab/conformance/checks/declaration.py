@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from normlab.catalog import signature
-from normlab.conformance.check import CheckFailed, check, require
-from normlab.conformance.importing import MILLISECONDS, import_cost
+from normlab.conformance.check import REGISTERED, CheckFailed, check, expectations, require
+from normlab.conformance.import_cost import MILLISECONDS, import_cost
 from normlab.conformance.subjects.places import WHOLE, channels, defaults, places
 from normlab.errors import suggestion
 from normlab.norms.contract import Norm
@@ -88,10 +88,8 @@ def explains_its_parameters(norm: Norm) -> None:
 @check(WHOLE)
 def expects_failures_by_name(norm: Norm) -> None:
     """Each failure that it expects is of a check that exists, and has its reason."""
-    from normlab.conformance.registry import CHECKS, expectations  # noqa: PLC0415 - this check is one of them
-
     for name, reason in expectations(norm).items():
-        require(name in CHECKS, f"{name!r} is no check{suggestion(name, CHECKS)}")
+        require(name in REGISTERED, f"{name!r} is no check{suggestion(name, REGISTERED)}")
         require(reason.strip(), f"{name!r} has no reason")
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import Array
-from normlab.conformance.differences import DOUBLE, SINGLE, Precision, agree
+from normlab.conformance.numerics import DOUBLE, SINGLE, Array, Precision, agree
 from normlab.conformance.subjects.places import HOSTED
 from normlab.conformance.subjects.specimen import MODES, Specimen
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import all_close, close
 from normlab.conformance.listening import heard, mxnet_draw
+from normlab.conformance.numerics import all_close, close
 from normlab.conformance.subjects.places import HOSTED, STEPPING
 from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, PLAIN, Specimen
 from normlab.conformance.subjects.stepper import Stepper

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import Array
+from normlab.conformance.numerics import Array
 from normlab.conformance.subjects.places import WHOLE
 from normlab.conformance.subjects.probe import layouts, losses, network, task
 from normlab.norms.contract import Norm

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import Array, close
+from normlab.conformance.numerics import Array, close
 from normlab.conformance.subjects.places import HOSTED
 from normlab.conformance.subjects.specimen import MODES, Specimen
 from normlab.norms.ways import NormWeight

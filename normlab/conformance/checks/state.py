@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import Array
+from normlab.conformance.numerics import Array
 from normlab.conformance.subjects.places import HOSTED
 from normlab.conformance.subjects.specimen import EAGER, GRAPH, PLAIN, Specimen
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.compare import close
+from normlab.conformance.numerics import close
 from normlab.conformance.subjects.places import STEPPING
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from normlab.conformance.check import CheckFailed, check, require
-from normlab.conformance.compare import close
+from normlab.conformance.numerics import close
 from normlab.conformance.subjects.places import HOSTED, WHOLE, Place, made
 from normlab.conformance.subjects.specimen import MODES, Specimen, usual_activation
 from normlab.errors import SpecError

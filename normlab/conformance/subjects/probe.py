@@ -9,7 +9,7 @@ import numpy as np
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.hookspecs import Model
-from normlab.conformance.compare import Array
+from normlab.conformance.numerics import Array
 from normlab.conformance.subjects.places import Place, channels, defaults
 from normlab.models.network import Network, build
 from normlab.models.sites import HybridBlock, Sites

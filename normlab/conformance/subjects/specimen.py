@@ -1,23 +1,53 @@
-"""A small block with one method in it, run on NumPy arrays, with all its values under control."""
+"""A small block with one method in it, run on NumPy arrays, with control over all its values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import frozen_state
-from normlab.conformance.compare import Array
-from normlab.conformance.subjects import layer_before
+from normlab.conformance.numerics import Array
 from normlab.conformance.subjects.places import Place, channels, made
 from normlab.models.tree import own_parameters
 from normlab.norms.blocks import NormBlock, ResidualBlock, WeightBlock
 from normlab.norms.contract import Norm
 from normlab.training.randomness import generator, keyed
+
+if TYPE_CHECKING:
+    from normlab.conformance.numerics import Array
+
+
+nn = mxnet().gluon.nn
+
+_DISTANCE = 0.01
+
+
+def _layer_before(channels: int, layout: str) -> Any:
+    """The layer, from as many channels to as many."""
+    if layout == "NCHW":
+        return nn.Conv2D(channels, 1, in_channels=channels)
+    return nn.Dense(channels, in_units=channels, flatten=layout == "NC")
+
+
+def _weight_before(channels: int, layout: str, states: Iterable[Array]) -> Array:
+    """The layer's weight at a time of the training, which the states tell: other states, another weight.
+
+    Args:
+        channels: Number of channels.
+        layout: The layout of the site.
+        states: The method's states. What moves them by rounding moves the weight by rounding.
+    """
+    means = [float(np.mean(state, dtype="float64")) for state in states]
+    time = sum(mean / (1 + abs(mean)) for mean in means)
+    random = generator(0, "conformance", "layer before")
+    found: Array = np.eye(channels) + _DISTANCE * time * random.standard_normal((channels, channels))
+    return found.reshape((channels, channels, 1, 1)) if layout == "NCHW" else found
+
 
 mx = mxnet()
 
@@ -82,7 +112,7 @@ class Specimen:
         self.method = made(norm, place, **self._site)
         self.batch = max(_BATCH, 2 * self.method.minimum_batch)
         looks_back = getattr(self.method, "needs_layer_before", False)
-        self.layer_before = layer_before.layer(self.channels, place.layout) if looks_back else None
+        self.layer_before = _layer_before(self.channels, place.layout) if looks_back else None
         beside = {"weight": (self._shape(self.batch, None),), "layer": (self.layer_before,)}
         self.block = _BLOCKS[place.way](self.method, *beside.get(place.way, ()))
         self._contexts = [mx.cpu(index) for index in range(devices)]
@@ -177,7 +207,7 @@ class Specimen:
             return list(arrays)
         (x,) = arrays
         states = [self.parameter(name).data(x.context).asnumpy() for name in self.states]
-        weight = layer_before.weight(self.channels, self.place.layout, states)
+        weight = _weight_before(self.channels, self.place.layout, states)
         return [x, x.detach(), mx.nd.array(weight, ctx=x.context, dtype=x.dtype)]
 
     def run(

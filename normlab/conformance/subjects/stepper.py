@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from normlab.backend.mxnet import mxnet
-from normlab.conformance.compare import Array
+from normlab.conformance.numerics import Array
 from normlab.conformance.subjects.places import Place, channels, made, prepared
 from normlab.norms.contract import Norm
 from normlab.training.randomness import generator
