@@ -27,6 +27,20 @@ FORMER_NAMES = {
     "normlab.row_kernels": "normlab.ops",
     "normlab.whitening_kernels": "normlab.ops",
 }
+#: Functions of those modules that have another name today.
+_FORMER_FUNCTIONS = {
+    "centred": "center_channels",
+    "examples": "number_examples",
+    "for_examples": "repeat_for_examples",
+    "moved": "moving_average",
+    "multiplied": "multiply_groups",
+    "own_backward": "apply_custom_gradient",
+    "shaped_back": "reshape_back",
+    "spread": "broadcast_plane",
+    "strided": "to_strided",
+    "strided_back": "from_strided",
+    "unbiased": "unbiased_variance",
+}
 
 
 def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -61,4 +75,8 @@ class FormerNames(MetaPathFinder, Loader):
         """Look names up in the module that has them now."""
         new = FORMER_NAMES[module.__name__]
         warnings.warn(f"import from {new}, not from {module.__name__}", DeprecationWarning, stacklevel=2)
-        module.__getattr__ = lambda name: getattr(import_module(new), name)  # type: ignore[method-assign]
+
+        def get(name: str) -> Any:
+            return getattr(import_module(new), _FORMER_FUNCTIONS.get(name, name))
+
+        module.__getattr__ = get  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
-from normlab.ops import batch_standardize, moved, standardize_with, table_standardize, unbiased
+from normlab.ops import batch_standardize, moving_average, standardize_with, table_standardize, unbiased_variance
 
 
 class BatchNorm(NormLayer):
@@ -70,10 +70,10 @@ class BatchNorm(NormLayer):
         y, mean, variance = batch_standardize(F, x, gamma, beta, self.in_channels, self.epsilon)
         if self.training and self.predict == "running":
             if self.unbiased_running_var:
-                variance = unbiased(F, x, variance)
+                variance = unbiased_variance(F, x, variance)
             self.update(
-                running_mean=moved(running_mean, mean, self.momentum),
-                running_var=moved(running_var, variance, self.momentum),
+                running_mean=moving_average(running_mean, mean, self.momentum),
+                running_var=moving_average(running_var, variance, self.momentum),
             )
         return y
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from normlab.norms.ways import NormLayer
-from normlab.ops.channelwise import batch_standardize, moved, standardize_with, unbiased
+from normlab.ops.channelwise import batch_standardize, moving_average, standardize_with, unbiased_variance
 
 
 class BatchLayer(NormLayer):
@@ -48,6 +48,6 @@ class BatchLayer(NormLayer):
         # the number of channels matters to the scratch vectors of the operator only
         channels = self.declared[f"{which}running_mean"].shape(self.in_channels)[0]
         y, of_batch, variance_of_batch = batch_standardize(F, x, gamma, beta, channels, self.epsilon)
-        new = {"running_mean": (mean, of_batch), "running_var": (variance, unbiased(F, x, variance_of_batch))}
-        self.update(**{f"{which}{name}": moved(*pair, self.momentum) for name, pair in new.items()})
+        new = {"running_mean": (mean, of_batch), "running_var": (variance, unbiased_variance(F, x, variance_of_batch))}
+        self.update(**{f"{which}{name}": moving_average(*pair, self.momentum) for name, pair in new.items()})
         return y

@@ -145,7 +145,7 @@ def values_per_channel(F: Any, x: Any) -> Any:
     return constant(F, x, lambda shape: float(prod(shape) // shape[1]))
 
 
-def moved(running: Any, found: Any, keep: float) -> Any:
+def moving_average(running: Any, found: Any, keep: float) -> Any:
     """A running statistic after a step: keep running + (1 - keep) found.
 
     Args:
@@ -157,7 +157,7 @@ def moved(running: Any, found: Any, keep: float) -> Any:
     return keep * running - (keep - 1) * found
 
 
-def unbiased(F: Any, x: Any, variance: Any) -> Any:
+def unbiased_variance(F: Any, x: Any, variance: Any) -> Any:
     """The unbiased estimate of each channel's variance, m / (m - 1) times the biased one for m values; for one value 0.
 
     Args:
@@ -173,7 +173,7 @@ def _unbiasing(shape: tuple[int, ...]) -> float:
     return values / max(values - 1, 1)
 
 
-def shaped_back(F: Any, y: Any, x: Any) -> Any:
+def reshape_back(F: Any, y: Any, x: Any) -> Any:
     """Give y the shape of x again, by a copy.
 
     In a graph MXNet's reshape hands the gradient on in place. Where a convolution follows, that gradient is in

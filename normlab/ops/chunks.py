@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from normlab.backend.tracing import constant
-from normlab.ops.channelwise import batch_standardize, scale_shift, shaped_back, unbiased
+from normlab.ops.channelwise import batch_standardize, reshape_back, scale_shift, unbiased_variance
 from normlab.ops.moments import Moments
 
 
@@ -69,20 +69,20 @@ def chunk_standardize(
         stop = start + chunks * size
         part = x if stop - start == sum(sizes) else F.slice_axis(x, axis=0, begin=start, end=stop)
         y, rows, mean, variance = _one_size(F, part, gamma, beta, channels, epsilon, chunks, size, groups or channels)
-        variance = unbiased(F, rows, variance) if is_unbiased else variance
+        variance = unbiased_variance(F, rows, variance) if is_unbiased else variance
         done.append((y, *(F.reshape(value, shape=(chunks, -1)) for value in (mean, variance))))
         start = stop
     y, mean, variance = (F.concat(*values, dim=0) if len(done) > 1 else values[0] for values in zip(*done))
     return y, Moments(mean, variance)
 
 
-def strided(F: Any, x: Any, chunks: int) -> Any:
+def to_strided(F: Any, x: Any, chunks: int) -> Any:
     """Examples in the order of their chunks, of which each has every `chunks`-th; x `(N, ...)`."""
     return F.concat(*[F.slice(x, begin=(index,), end=(None,), step=(chunks,)) for index in range(chunks)], dim=0)
 
 
-def strided_back(F: Any, y: Any, count: int, chunks: int) -> Any:
-    """Examples in their old order again, from that of `strided`.
+def from_strided(F: Any, y: Any, count: int, chunks: int) -> Any:
+    """Examples in their old order again, from that of `to_strided`.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -127,4 +127,4 @@ def _one_size(
         y = scale_shift(F, F.reshape(y, shape=(size, chunks * channels, -1)), gamma, beta, chunks * channels)
     if chunks > 1:
         y = F.swapaxes(F.reshape(y, shape=(size, chunks, -1)), dim1=0, dim2=1)
-    return shaped_back(F, y, x), rows, mean, variance
+    return reshape_back(F, y, x), rows, mean, variance

@@ -15,12 +15,12 @@ from typing import Any
 
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import is_frozen
-from normlab.ops.channelwise import shaped_back
+from normlab.ops.channelwise import reshape_back
 
 Backward = Callable[[Any], Sequence[Any]]
 
 
-def own_backward(
+def apply_custom_gradient(
     forward: Callable[..., tuple[Any, Backward]], x: Any, parameters: Sequence[Any], states: Sequence[Any] = ()
 ) -> Any:
     """Compute a forward pass that is not recorded, to whose output a backward pass belongs.
@@ -54,7 +54,7 @@ def own_backward(
         mx.autograd.mark_variables(probes, list(states), "write")
     y = _function()(forward, copies, 1 + len(parameters) + len(probes))(x, *parameters, *probes)
     # where a convolution follows, its gradient is in oneDNN's own layout, of which the backward pass would not be told
-    return shaped_back(mx.nd, y, x)
+    return reshape_back(mx.nd, y, x)
 
 
 @cache

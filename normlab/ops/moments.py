@@ -71,7 +71,7 @@ def batch_moments(F: Any, of: Moments) -> Moments:
     return Moments(mean, F.mean(of.variance + spread, axis=0))
 
 
-def for_examples(F: Any, values: Any, like: Any) -> Any:
+def repeat_for_examples(F: Any, values: Any, like: Any) -> Any:
     """Values of channels, `(C,)`, repeated for each example, `(N, C)` as `like`."""
     return F.broadcast_like(F.expand_dims(values, axis=0), like)
 
@@ -104,7 +104,7 @@ def standardize_examples(
     return x * scale + shift if layout == "NC" else example_scale_shift(F, x, scale, shift, channels)
 
 
-def examples(F: Any, x: Any) -> tuple[Any, Any]:
+def number_examples(F: Any, x: Any) -> tuple[Any, Any]:
     """The number of each example, from 0, `(N,)`, and how many there are, `(1,)`, as numbers of x's type."""
     index = F.BlockGrad(F.contrib.arange_like(x, axis=0))
     return index, F.slice_axis(index, axis=0, begin=-1, end=None) + 1

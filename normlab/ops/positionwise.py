@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from normlab.backend.tracing import constant
-from normlab.ops.channelwise import shaped_back, training_batch_norm
+from normlab.ops.channelwise import reshape_back, training_batch_norm
 
 
 def as_planes(F: Any, x: Any, layout: str) -> Any:
@@ -27,7 +27,7 @@ def as_planes(F: Any, x: Any, layout: str) -> Any:
 
 def from_planes(F: Any, y: Any, x: Any, layout: str) -> Any:
     """Give what was computed of `as_planes` x's shape again."""
-    return y if layout in ("NC", "NCHW") else shaped_back(F, y, x)
+    return y if layout in ("NC", "NCHW") else reshape_back(F, y, x)
 
 
 def channel_mean(F: Any, planes: Any, channels: int, layout: str, first: int | None = None) -> Any:
@@ -63,14 +63,14 @@ def channel_variance(F: Any, planes: Any, channels: int, layout: str) -> Any:
     # it. A product with ones spreads the mean in the plain layout, which subtraction wants.
     mean = channel_mean(F, F.BlockGrad(planes), channels, layout)
     if layout == "NC":
-        repeated = spread(F, mean, constant(F, planes, 1.0, channels), channels, layout)
+        repeated = broadcast_plane(F, mean, constant(F, planes, 1.0, channels), channels, layout)
     else:
         column = F.reshape(constant(F, planes, 1.0, channels, per_example=True), shape=(-1, channels, 1))
         repeated = F.reshape_like(F.batch_dot(column, F.reshape(mean, shape=(0, 0, -1))), F.BlockGrad(planes))
     return channel_mean(F, F.square(planes - repeated), channels, layout)
 
 
-def spread(F: Any, plane: Any, scale: Any, channels: int, layout: str) -> Any:
+def broadcast_plane(F: Any, plane: Any, scale: Any, channels: int, layout: str) -> Any:
     """What is the same for all channels, times a scale for each channel.
 
     Args:
@@ -110,8 +110,8 @@ def channel_standardize(F: Any, x: Any, channels: int, epsilon: float, layout: s
     mean, variance = vector(0.0, scratch=True), vector(1.0, scratch=True)
     y = training_batch_norm(F, rows, vector(1.0), vector(0.0), mean, variance, eps=epsilon)
     y = F.transpose(F.reshape_like(y, positions), axes=(0, 3, 1, 2))
-    # no reshape may come last where a convolution can follow in four axes: see `normlab.ops.channelwise.shaped_back`
-    return y if inner else shaped_back(F, y, x)
+    # no reshape may come last where a convolution can follow in four axes: see `normlab.ops.channelwise.reshape_back`
+    return y if inner else reshape_back(F, y, x)
 
 
 def _product(F: Any, x: Any, weight: Any, shape: tuple[int, int], count: int, layout: str) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from normlab.backend.tracing import constant
-from normlab.ops.channelwise import UNIT_EPSILON, shaped_back, standardize_with, training_batch_norm
+from normlab.ops.channelwise import UNIT_EPSILON, reshape_back, standardize_with, training_batch_norm
 
 
 def group_standardize(
@@ -48,7 +48,7 @@ def group_standardize(
         each = [F.reshape(F.broadcast_mul(ones, F.expand_dims(v, axis=0)), shape=(-1,)) for v in (gamma, beta)]
     mean, variance = _statistics(F, x, groups, 1.0, per_example=True)
     y = training_batch_norm(F, F.expand_dims(rows, axis=0), *each, mean, variance, eps=epsilon)
-    return F.reshape_like(y, x) if stays_plain else shaped_back(F, y, x)
+    return F.reshape_like(y, x) if stays_plain else reshape_back(F, y, x)
 
 
 def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
@@ -66,7 +66,7 @@ def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
     rows = F.expand_dims(F.reshape(weight, shape=(0, -1)), axis=0)
     ones, zeros = (constant(F, weight, fill, units) for fill in (1.0, 0.0))
     mean, variance = _statistics(F, weight, units, 1.0, per_example=False)
-    return shaped_back(F, training_batch_norm(F, rows, ones, zeros, mean, variance, eps=epsilon), weight)
+    return reshape_back(F, training_batch_norm(F, rows, ones, zeros, mean, variance, eps=epsilon), weight)
 
 
 def example_scale_shift(F: Any, x: Any, scale: Any, shift: Any, channels: int) -> Any:
@@ -150,7 +150,7 @@ def _scale_shift(F: Any, rows: Any, like: Any, scale: Any, shift: Any, count: in
     mean, variance = _statistics(F, like, count, 1.0 - UNIT_EPSILON, per_example=per_example)
     scale, shift = (F.reshape(value, shape=(-1,)) for value in (scale, shift))
     y = standardize_with(F, F.expand_dims(rows, axis=0), scale, shift, mean, variance, UNIT_EPSILON)
-    return shaped_back(F, y, like)
+    return reshape_back(F, y, like)
 
 
 def _statistics(F: Any, like: Any, count: int, variance: float, *, per_example: bool) -> list[Any]:

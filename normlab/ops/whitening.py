@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from normlab.backend.tracing import constant
 from normlab.errors import SpecError
-from normlab.ops.channelwise import ones_for_rows, scale_shift, shaped_back, values_per_channel
+from normlab.ops.channelwise import ones_for_rows, reshape_back, scale_shift, values_per_channel
 from normlab.ops.rowwise import position_mean
 
 
@@ -64,7 +64,7 @@ def identities(shape: tuple[int, ...], _: Any) -> Any:
 def whitening_planes(F: Any, x: Any, layout: str) -> Any:
     """Activations as `(batch, C, height, width)`; in layout NC the examples count as positions of a single one.
 
-    An exchange of axes comes last, whose backward pass writes the plain layout: see `channelwise.shaped_back`.
+    An exchange of axes comes last, whose backward pass writes the plain layout: see `channelwise.reshape_back`.
     """
     if layout == "NCHW":
         return x
@@ -78,11 +78,11 @@ def from_whitening_planes(F: Any, planes: Any, x: Any, layout: str) -> Any:
     if layout == "NCHW":
         return planes
     if layout == "NTC":
-        return shaped_back(F, planes, x)
+        return reshape_back(F, planes, x)
     return F.reshape(F.swapaxes(planes, dim1=0, dim2=3), shape=(0, -1))
 
 
-def centred(F: Any, planes: Any, channels: int) -> tuple[Any, Any]:
+def center_channels(F: Any, planes: Any, channels: int) -> tuple[Any, Any]:
     """Planes without the mean of each channel, and that mean, `(C,)`."""
     mean = F.mean(position_mean(F, planes, channels), axis=0)
     return scale_shift(F, planes, constant(F, planes, 1.0, channels), -mean, channels), mean
@@ -112,7 +112,7 @@ def group_covariance(F: Any, planes: Any, groups: Groups) -> Any:
     return F.broadcast_div(sums, F.reshape(values_per_channel(F, planes), shape=(1, 1, 1)))
 
 
-def multiplied(F: Any, planes: Any, matrices: Any, gamma: Any, beta: Any, groups: Groups) -> Any:
+def multiply_groups(F: Any, planes: Any, matrices: Any, gamma: Any, beta: Any, groups: Groups) -> Any:
     """Multiply each group at each position by its matrix, then scale and shift by channel.
 
     Args:

@@ -23,7 +23,14 @@ from typing import Annotated, Any, Callable
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab import BatchLayer, Norm, hookimpl
-from normlab.ops import constant, example_scale_shift, examples, position_mean, position_moments, values_per_channel
+from normlab.ops import (
+    constant,
+    example_scale_shift,
+    number_examples,
+    position_mean,
+    position_moments,
+    values_per_channel,
+)
 
 #: Standard deviation of the scales and shifts at the start.
 _SPREAD = 0.1
@@ -92,7 +99,7 @@ class AttentiveNorm(BatchLayer):
         if not self.by_deviation:
             return position_mean(F, x, self.in_channels)
         of = position_moments(F, x, self.in_channels)
-        positions = F.broadcast_div(values_per_channel(F, x), examples(F, x)[1])
+        positions = F.broadcast_div(values_per_channel(F, x), number_examples(F, x)[1])
         unbiasing = F.broadcast_div(positions, F.broadcast_maximum(positions - 1, F.ones_like(positions)))
         variance = F.broadcast_mul(of.variance, F.reshape(unbiasing, shape=(1, 1)))
         return of.mean * F.rsqrt(variance + self.deviation_epsilon)

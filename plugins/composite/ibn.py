@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveFloat
 
 from normlab import BatchLayer, Norm, SpecError, hookimpl
-from normlab.ops import group_standardize, shaped_back
+from normlab.ops import group_standardize, reshape_back
 
 
 class InstanceBatchNorm(BatchLayer):
@@ -78,7 +78,7 @@ class InstanceBatchNorm(BatchLayer):
         (own_gamma, gamma), (own_beta, beta) = (self._parts(F, vector, first, axis=0) for vector in (gamma, beta))
         by_instance = group_standardize(F, part, first, self.epsilon, own_gamma, own_beta, stays_plain=True)
         by_batch = self.standardized(F, others, gamma, beta, running_mean, running_var)
-        return shaped_back(F, F.concat(by_instance, by_batch, dim=1), x)
+        return reshape_back(F, F.concat(by_instance, by_batch, dim=1), x)
 
     def _parts(self, F: Any, values: Any, first: int, axis: int) -> list[Any]:
         """The first channels, and the others; channels are on the axis."""

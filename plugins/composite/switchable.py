@@ -25,10 +25,10 @@ from normlab.ops import (
     Moments,
     batch_moments,
     example_moments,
-    examples,
-    for_examples,
     group_moments,
-    moved,
+    moving_average,
+    number_examples,
+    repeat_for_examples,
     standardize_examples,
     values_per_channel,
 )
@@ -87,7 +87,7 @@ class SwitchableNorm(NormLayer):
         layer = self._of_layers(F, group_moments(F, instance, 1))
         running = Moments(F.BlockGrad(running_mean), F.BlockGrad(running_var))
         batch = self._of_batch(F, x, instance, running) if self.training else running
-        batch = Moments(*(for_examples(F, value, instance.mean) for value in batch))
+        batch = Moments(*(repeat_for_examples(F, value, instance.mean) for value in batch))
         kinds = [layer, batch] if self.layout == "NC" else [instance, layer, batch]
         of = Moments(
             _mixed(F, mean_weight, [kind.mean for kind in kinds]),
@@ -99,7 +99,7 @@ class SwitchableNorm(NormLayer):
         of = example_moments(F, x, self.in_channels, self.layout)
         if not self.unbiased or self.layout == "NC":
             return of
-        positions = F.broadcast_div(values_per_channel(F, x), examples(F, x)[1])
+        positions = F.broadcast_div(values_per_channel(F, x), number_examples(F, x)[1])
         return Moments(of.mean, F.broadcast_mul(of.variance, _unbiasing(F, positions, dimensions=2)))
 
     def _of_layers(self, F: Any, of: Moments) -> Moments:
@@ -110,10 +110,10 @@ class SwitchableNorm(NormLayer):
     def _of_batch(self, F: Any, x: Any, instance: Moments, running: Moments) -> Moments:
         of = batch_moments(F, instance)
         if self.unbiased and self.layout == "NC":
-            of = Moments(of.mean, F.broadcast_mul(of.variance, _unbiasing(F, examples(F, x)[1], dimensions=1)))
+            of = Moments(of.mean, F.broadcast_mul(of.variance, _unbiasing(F, number_examples(F, x)[1], dimensions=1)))
         self.update(
-            running_mean=moved(running.mean, of.mean, self.momentum),
-            running_var=moved(running.variance, of.variance, self.momentum),
+            running_mean=moving_average(running.mean, of.mean, self.momentum),
+            running_var=moving_average(running.variance, of.variance, self.momentum),
         )
         return of
 

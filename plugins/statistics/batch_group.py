@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from normlab import BatchLayer, Norm, SpecError, hookimpl
-from normlab.ops import constant, scale_shift, shaped_back
+from normlab.ops import constant, reshape_back, scale_shift
 
 
 class BatchGroupNorm(BatchLayer):
@@ -74,7 +74,7 @@ class BatchGroupNorm(BatchLayer):
         ones, zeros = (constant(F, x, fill, self.groups) for fill in (1.0, 0.0))
         flat = F.reshape(x, shape=(0, self.groups, -1))
         y = self.standardized(F, flat, ones, zeros, running_mean, running_var)
-        y = shaped_back(F, y, x)
+        y = reshape_back(F, y, x)
         return scale_shift(F, y, gamma, beta, self.in_channels)
 
 

@@ -21,7 +21,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
-from normlab.ops import batch_standardize, center_scale_shift, constant, moved, scale_shift, standardize_with, unbiased
+from normlab.ops import (
+    batch_standardize,
+    center_scale_shift,
+    constant,
+    moving_average,
+    scale_shift,
+    standardize_with,
+    unbiased_variance,
+)
 
 
 class BatchRenorm(NormLayer):
@@ -100,8 +108,8 @@ class BatchRenorm(NormLayer):
         d = _clip(F, (mean - running_mean) / running_deviation, -d_max, d_max)
         r, d = F.BlockGrad(r), F.BlockGrad(d)
         self.update(
-            running_mean=moved(running_mean, mean, self.momentum),
-            running_spread=moved(running_spread, self._spread(F, x, deviation, variance), self.momentum),
+            running_mean=moving_average(running_mean, mean, self.momentum),
+            running_spread=moving_average(running_spread, self._spread(F, x, deviation, variance), self.momentum),
             steps=step,
         )
         return scale_shift(F, standardized, gamma * r, gamma * d + beta, self.in_channels)
@@ -120,7 +128,7 @@ class BatchRenorm(NormLayer):
             return deviation
         if self.average == "variance":
             return variance
-        return unbiased(F, x, variance)
+        return unbiased_variance(F, x, variance)
 
     def _relaxed(self, F: Any, step: Any, full_from: int) -> Any:
         """How far a bound is relaxed at a step counted from 1, between 0 and 1, `(1,)`."""

@@ -37,10 +37,10 @@ from normlab.ops import (
     batch_moments,
     constant,
     example_moments,
-    moved,
+    moving_average,
     scale_shift,
     standardize_with,
-    unbiased,
+    unbiased_variance,
     unit_sum,
 )
 
@@ -143,8 +143,8 @@ class CrossIterationBatchNorm(NormLayer):
         centered = scale_shift(F, x, constant(F, x, 1.0, self.in_channels), -own.mean, self.in_channels)
         mean, var = self._averaged(F, own, self._brought(F, kept, weight), steps)
         self.update(
-            running_mean=moved(running_mean, own.mean, self.momentum),
-            running_var=moved(running_var, unbiased(F, x, own.variance), self.momentum),
+            running_mean=moving_average(running_mean, own.mean, self.momentum),
+            running_var=moving_average(running_var, unbiased_variance(F, x, own.variance), self.momentum),
             steps=steps + 1,
             **self._pushed(F, kept, own, weight, F.BlockGrad(centered), F.BlockGrad(taken)),
         )

@@ -25,11 +25,11 @@ from normlab.ops import (
     batch_moments,
     constant,
     example_scale_shift,
-    for_examples,
-    moved,
+    moving_average,
     position_moments,
+    repeat_for_examples,
     scale_shift,
-    unbiased,
+    unbiased_variance,
 )
 
 
@@ -69,7 +69,7 @@ class EvoNormB(NormLayer):
         deviation = F.sqrt(variance + self.epsilon)
         slope, offset = self._of_example(F, x, of, **parameters)
         # max(a, b) = relu(b - a) + a, which keeps to the fast kernels
-        beyond = example_scale_shift(F, x, slope, offset - for_examples(F, deviation, of.mean), channels)
+        beyond = example_scale_shift(F, x, slope, offset - repeat_for_examples(F, deviation, of.mean), channels)
         ones = constant(F, x, 1.0, channels)
         greatest = scale_shift(F, F.Activation(beyond, act_type="relu"), ones, deviation, channels)
         return scale_shift(F, x / greatest, gamma, beta, channels)
@@ -78,7 +78,7 @@ class EvoNormB(NormLayer):
         if not self.training:
             return F.BlockGrad(running_var)
         variance = batch_moments(F, of).variance
-        self.update(running_var=moved(running_var, unbiased(F, x, variance), self.momentum))
+        self.update(running_var=moving_average(running_var, unbiased_variance(F, x, variance), self.momentum))
         return variance
 
     def _of_example(self, F: Any, x: Any, of: Moments, **parameters: Any) -> tuple[Any, Any]:
@@ -108,7 +108,7 @@ class EvoNormB0(EvoNormB):
             self.parameter("v", "ones")
 
     def _of_example(self, F: Any, x: Any, of: Moments, **parameters: Any) -> tuple[Any, Any]:
-        return for_examples(F, parameters["v"], of.mean), F.sqrt(of.variance + self.epsilon)
+        return repeat_for_examples(F, parameters["v"], of.mean), F.sqrt(of.variance + self.epsilon)
 
 
 class EvoNormB1(EvoNormB):

@@ -24,10 +24,10 @@ from normlab import Norm, NormLayer, SpecError, hookimpl
 from normlab.ops import (
     constant,
     example_scale_shift,
-    for_examples,
     group_mean,
     group_moments,
     position_moments,
+    repeat_for_examples,
     scale_shift,
 )
 
@@ -79,7 +79,7 @@ class EvoNormS(NormLayer):
         gated = self._gated(F, x, v) if self.is_active else x
         if not self.is_active and not self.always_divides:
             return scale_shift(F, x, gamma, beta, channels)
-        scale = F.rsqrt(self._spread(F, x) + self.epsilon) * for_examples(F, gamma, self._like(F, x))
+        scale = F.rsqrt(self._spread(F, x) + self.epsilon) * repeat_for_examples(F, gamma, self._like(F, x))
         y = example_scale_shift(F, gated, scale, F.zeros_like(scale), channels)
         return scale_shift(F, y, constant(F, x, 1.0, channels), beta, channels)
 

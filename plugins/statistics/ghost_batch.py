@@ -27,10 +27,10 @@ from normlab.ops import (
     batch_size,
     chunk_standardize,
     even_chunk_sizes,
+    from_strided,
     standardize_with,
-    strided,
-    strided_back,
     strided_chunk_sizes,
+    to_strided,
 )
 
 
@@ -84,12 +84,12 @@ class GhostBatchNorm(NormLayer):
         count = batch_size(F, x)
         sizes = (strided_chunk_sizes if self.strided else even_chunk_sizes)(count, self.size)
         is_apart = self.strided and len(sizes) > 1
-        x = strided(F, x, len(sizes)) if is_apart else x
+        x = to_strided(F, x, len(sizes)) if is_apart else x
         y, of = chunk_standardize(
             F, x, gamma, beta, self.in_channels, self.epsilon, sizes, is_unbiased=self.unbiased_running_var
         )
         self._move(F, of, len(sizes), running_mean, running_var)
-        return strided_back(F, y, count, len(sizes)) if is_apart else y
+        return from_strided(F, y, count, len(sizes)) if is_apart else y
 
     def _move(self, F: Any, of: Moments, ghosts: int, running_mean: Any, running_var: Any) -> None:
         """Move the running statistics by what each ghost batch has found."""

@@ -33,7 +33,7 @@ from normlab.ops import (
     chunk_standardize,
     example_moments,
     group_mean,
-    moved,
+    moving_average,
     position_mean,
     scale_shift,
     standardize_examples,
@@ -126,8 +126,8 @@ class GroupGhostNorm(NormLayer):
         else:
             mean, square = (self._of_batch(F, value) for value in (x, F.square(x)))
         self.update(
-            running_mean=moved(running_mean, mean, self.momentum),
-            running_square=moved(running_square, square, self.momentum),
+            running_mean=moving_average(running_mean, mean, self.momentum),
+            running_square=moving_average(running_square, square, self.momentum),
         )
         return y
 

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
-from normlab.ops import as_planes, channel_mean, constant, from_planes, spread
+from normlab.ops import as_planes, broadcast_plane, channel_mean, constant, from_planes
 
 
 class L2Norm(NormLayer):
@@ -51,7 +51,7 @@ class L2Norm(NormLayer):
         squared = channel_mean(F, F.square(planes), channels, self.layout) * channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = constant(F, x, 1.0, channels) if gamma is None else gamma
-        return from_planes(F, planes * spread(F, inverse, scale, channels, self.layout), x, self.layout)
+        return from_planes(F, planes * broadcast_plane(F, inverse, scale, channels, self.layout), x, self.layout)
 
 
 @hookimpl

@@ -23,9 +23,9 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from normlab import Norm, NormLayer, NormWeight, hookimpl
 from normlab.ops import (
+    apply_custom_gradient,
     constant,
-    moved,
-    own_backward,
+    moving_average,
     position_sum,
     scale_shift,
     unit_scale_shift,
@@ -103,7 +103,7 @@ class MovingAverageBatchNorm(NormLayer):
         def forward(gamma: Any, beta: Any, buffer_gradient: Any) -> Any:
             return self._pass(F, x, gamma, beta, buffer_gradient, self._scales(F, x, running_square, **states))
 
-        return own_backward(forward, x, (gamma, beta), (buffer_gradient,))
+        return apply_custom_gradient(forward, x, (gamma, beta), (buffer_gradient,))
 
     def _scales(self, F: Any, x: Any, running_square: Any, buffer_square: Any, steps: Any) -> _Scales:
         """Move the statistics of x, and say how x is scaled."""
@@ -118,7 +118,7 @@ class MovingAverageBatchNorm(NormLayer):
         corrected = step > max(_CORRECTED_FROM, self.warm_up)
         r = F.broadcast_add(F.broadcast_mul(1 / ratio - 1, corrected), F.ones_like(corrected))
         self.update(
-            running_square=moved(running_square, square, self.momentum),
+            running_square=moving_average(running_square, square, self.momentum),
             buffer_square=squares,
             steps=step,
         )

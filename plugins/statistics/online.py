@@ -30,10 +30,10 @@ from pydantic import Field, PositiveFloat
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import (
     Moments,
+    apply_custom_gradient,
     center_scale_shift,
     example_scale_shift,
     group_mean,
-    own_backward,
     position_mean,
     position_moments,
     scale_shift,
@@ -108,7 +108,7 @@ class OnlineNorm(NormLayer):
             def forward(error_y: Any, error_one: Any) -> Any:
                 return self._pass(F, x, running_mean, running_var, (error_y, error_one))
 
-            z = own_backward(forward, x, (), (error_y, error_one))
+            z = apply_custom_gradient(forward, x, (), (error_y, error_one))
             return self._compensated(F, scale_shift(F, z, gamma, beta, channels))
         scale = gamma * F.rsqrt(running_var + self.epsilon)
         return self._compensated(F, center_scale_shift(F, x, running_mean, scale, beta, channels))

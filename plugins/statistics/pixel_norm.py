@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
-from normlab.ops import as_planes, channel_mean, constant, from_planes, spread
+from normlab.ops import as_planes, broadcast_plane, channel_mean, constant, from_planes
 
 
 class PixelNorm(NormLayer):
@@ -38,7 +38,7 @@ class PixelNorm(NormLayer):
         planes = as_planes(F, x, self.layout)
         mean = channel_mean(F, F.square(planes), self.in_channels, self.layout)
         ones = constant(F, x, 1.0, self.in_channels)
-        inverse = spread(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels, self.layout)
+        inverse = broadcast_plane(F, F.rsqrt(mean + self.epsilon), ones, self.in_channels, self.layout)
         return from_planes(F, planes * inverse, x, self.layout)
 
 

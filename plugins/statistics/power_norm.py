@@ -25,15 +25,15 @@ from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import (
+    apply_custom_gradient,
     as_planes,
+    broadcast_plane,
     channel_mean,
     constant,
     from_planes,
-    moved,
-    own_backward,
+    moving_average,
     position_sum,
     scale_shift,
-    spread,
     values_per_channel,
 )
 
@@ -102,13 +102,14 @@ class PowerNorm(NormLayer):
         def forward(gamma: Any, beta: Any, running_gradient: Any) -> Any:
             return self._pass(F, h, gamma, beta, running_gradient, self._scales(F, h, running_square, steps))
 
-        return own_backward(forward, h, (gamma, beta), (running_gradient,))
+        return apply_custom_gradient(forward, h, (gamma, beta), (running_gradient,))
 
     def _scaled(self, F: Any, x: Any) -> Any:
         planes = as_planes(F, x, self.layout)
         inverse_root = F.rsqrt(channel_mean(F, F.square(planes), self.in_channels, self.layout) + self.epsilon)
         ones = constant(F, x, 1.0, self.in_channels)
-        return from_planes(F, planes * spread(F, inverse_root, ones, self.in_channels, self.layout), x, self.layout)
+        y = planes * broadcast_plane(F, inverse_root, ones, self.in_channels, self.layout)
+        return from_planes(F, y, x, self.layout)
 
     def _scales(self, F: Any, h: Any, running_square: Any, steps: Any) -> _Scales:
         """Move the running mean square, and say how h is scaled."""
@@ -119,7 +120,7 @@ class PowerNorm(NormLayer):
             # up to the last step but one of the warm-up, the plain mean of the steps
             mean = running_square + F.broadcast_div(square - running_square, step)
             before = F.where(F.broadcast_like(step < self.warm_up, square), mean, running_square)
-        self.update(running_square=moved(before, square, self.momentum), steps=step)
+        self.update(running_square=moving_average(before, square, self.momentum), steps=step)
         chosen = F.where(F.broadcast_like(step <= self.warm_up, square), square, running_square)
         return _Scales(square, F.rsqrt(chosen + self.epsilon), F.rsqrt(square + self.epsilon))
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
-from normlab.ops import as_planes, channel_mean, constant, from_planes, scale_shift, spread
+from normlab.ops import as_planes, broadcast_plane, channel_mean, constant, from_planes, scale_shift
 
 if TYPE_CHECKING:
     from normlab import Initializer
@@ -87,7 +87,7 @@ class RMSNorm(NormLayer):
             mean = F.broadcast_like(F.mean(mean, axis=(2, 3), keepdims=True), mean)
         if self.zero_centered_gamma:
             gamma = gamma + 1
-        y = planes * spread(F, self._inverse_root(F, mean), gamma, self.in_channels, self.layout)
+        y = planes * broadcast_plane(F, self._inverse_root(F, mean), gamma, self.in_channels, self.layout)
         y = from_planes(F, y, x, self.layout)
         if beta is None:
             return y

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
-from normlab.ops import as_planes, channel_mean, constant, from_planes, spread
+from normlab.ops import as_planes, broadcast_plane, channel_mean, constant, from_planes
 
 
 class ScaleNorm(NormLayer):
@@ -42,7 +42,8 @@ class ScaleNorm(NormLayer):
         squared = channel_mean(F, F.square(planes), self.in_channels, self.layout) * self.in_channels
         inverse = F.rsqrt(F.maximum(squared, max(self.epsilon**2, 1e-36)))
         scale = F.broadcast_mul(constant(F, x, 1.0, self.in_channels), g)
-        return from_planes(F, planes * spread(F, inverse, scale, self.in_channels, self.layout), x, self.layout)
+        y = planes * broadcast_plane(F, inverse, scale, self.in_channels, self.layout)
+        return from_planes(F, y, x, self.layout)
 
 
 @hookimpl

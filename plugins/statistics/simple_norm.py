@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import PositiveFloat
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
-from normlab.ops import as_planes, channel_variance, from_planes, spread
+from normlab.ops import as_planes, broadcast_plane, channel_variance, from_planes
 
 
 class SimpleNorm(NormLayer):
@@ -49,9 +49,8 @@ class SimpleNorm(NormLayer):
         channels = self.in_channels
         planes = as_planes(F, x, self.layout)
         variance = channel_variance(F, planes, channels, self.layout) * (channels / (channels - 1))
-        return from_planes(
-            F, planes * spread(F, F.rsqrt(variance + self.epsilon), gamma, channels, self.layout), x, self.layout
-        )
+        y = planes * broadcast_plane(F, F.rsqrt(variance + self.epsilon), gamma, channels, self.layout)
+        return from_planes(F, y, x, self.layout)
 
 
 @hookimpl

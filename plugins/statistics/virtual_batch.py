@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat
 
 from normlab import Norm, NormLayer, hookimpl
-from normlab.ops import Moments, example_moments, examples, shared_moments, standardize_examples
+from normlab.ops import Moments, example_moments, number_examples, shared_moments, standardize_examples
 
 
 class VirtualBatchNorm(NormLayer):
@@ -84,7 +84,7 @@ class VirtualBatchNorm(NormLayer):
         if not self.training:
             of = self._mixed(F, own, kept, F.BlockGrad(share))
         else:
-            index, count = examples(F, x)
+            index, count = number_examples(F, x)
             leads = F.expand_dims(index < self.reference, axis=1)
             found = shared_moments(F, own, F.transpose(F.broadcast_div(leads, F.clip(count, 0, self.reference))))
             if captured is not None:

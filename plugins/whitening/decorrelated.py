@@ -27,14 +27,14 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import (
     Groups,
+    center_channels,
     center_scale_shift,
-    centred,
     constant,
     from_whitening_planes,
     group_covariance,
     identities,
-    moved,
-    multiplied,
+    moving_average,
+    multiply_groups,
     running_shape,
     unit_matrices,
     values_per_channel,
@@ -98,7 +98,7 @@ class DecorrelatedBatchNorm(NormLayer):
         """Whiten, scale and shift, and in training move the running statistics."""
         planes = whitening_planes(F, x, self.layout)
         if self.training:
-            planes, mean = centred(F, planes, self.in_channels)
+            planes, mean = center_channels(F, planes, self.in_channels)
             unit = unit_matrices(F, x, self._groups)
             covariance = group_covariance(F, planes, self._groups) + self.epsilon * unit
             matrix = self._matrix(F, covariance, unit)
@@ -107,15 +107,15 @@ class DecorrelatedBatchNorm(NormLayer):
             ones, zeros = (constant(F, x, fill, self.in_channels) for fill in (1.0, 0.0))
             planes = center_scale_shift(F, planes, running_mean, ones, zeros, self.in_channels)
             matrix = running_matrix
-        return from_whitening_planes(F, multiplied(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
+        return from_whitening_planes(F, multiply_groups(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
 
     def _move(self, F: Any, x: Any, running_mean: Any, running_matrix: Any, mean: Any, matrix: Any) -> None:
         if self.unbiased_running_matrix:
             count = values_per_channel(F, x)
             matrix = F.broadcast_mul(matrix, F.reshape(count / (count - 1), shape=(1, 1, 1)))
         self.update(
-            running_mean=moved(running_mean, mean, self.momentum),
-            running_matrix=moved(running_matrix, matrix, self.momentum),
+            running_mean=moving_average(running_mean, mean, self.momentum),
+            running_matrix=moving_average(running_matrix, matrix, self.momentum),
         )
 
     def _matrix(self, F: Any, covariance: Any, unit: Any) -> Any:

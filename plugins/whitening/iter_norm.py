@@ -24,14 +24,14 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from normlab import Norm, NormLayer, hookimpl
 from normlab.ops import (
     Groups,
+    center_channels,
     center_scale_shift,
-    centred,
     constant,
     from_whitening_planes,
     group_covariance,
     identities,
-    moved,
-    multiplied,
+    moving_average,
+    multiply_groups,
     running_shape,
     unit_matrices,
     whitening_planes,
@@ -94,19 +94,19 @@ class IterNorm(NormLayer):
         planes = whitening_planes(F, x, self.layout)
         kept = running[f"running_{self.keeps}"]
         if self.training:
-            planes, mean = centred(F, planes, self.in_channels)
+            planes, mean = center_channels(F, planes, self.in_channels)
             covariance = group_covariance(F, planes, self._groups)
             matrix = self._whitening(F, x, covariance)
             new = matrix if self.keeps == "matrix" else covariance
             self.update(
-                running_mean=moved(running_mean, mean, self.momentum),
-                **{f"running_{self.keeps}": moved(kept, new, self.momentum)},
+                running_mean=moving_average(running_mean, mean, self.momentum),
+                **{f"running_{self.keeps}": moving_average(kept, new, self.momentum)},
             )
         else:
             ones, zeros = (constant(F, x, fill, self.in_channels) for fill in (1.0, 0.0))
             planes = center_scale_shift(F, planes, running_mean, ones, zeros, self.in_channels)
             matrix = kept if self.keeps == "matrix" else self._whitening(F, x, kept)
-        return from_whitening_planes(F, multiplied(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
+        return from_whitening_planes(F, multiply_groups(F, planes, matrix, gamma, beta, self._groups), x, self.layout)
 
     def _whitening(self, F: Any, like: Any, covariance: Any) -> Any:
         """The matrix of each group, `(G, d, d)`, by which its channels are multiplied."""

@@ -9,7 +9,7 @@ from norms_support import mx
 from normlab.backend.graph import Graph
 from normlab.backend.tracing import frozen_state
 from normlab.errors import PluginBroken
-from normlab.ops.custom_gradient import own_backward
+from normlab.ops.custom_gradient import apply_custom_gradient
 
 
 def doubled(x, gamma, seen):
@@ -21,7 +21,7 @@ def doubled(x, gamma, seen):
 
         return 2 * gamma * x, backward
 
-    return own_backward(forward, x, (gamma,), (seen,))
+    return apply_custom_gradient(forward, x, (gamma,), (seen,))
 
 
 @pytest.fixture
@@ -108,5 +108,5 @@ def test_gradient_of_a_convolution_after_it_arrives_in_the_plain_layout():
 
     expected = gradient(lambda h: h * 1)
     for _ in range(20):  # the wrong layout shows at times
-        found = gradient(lambda h: own_backward(lambda: (h * 1, lambda g: (g * 1,)), h, ()))
+        found = gradient(lambda h: apply_custom_gradient(lambda: (h * 1, lambda g: (g * 1,)), h, ()))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())

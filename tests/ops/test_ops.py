@@ -8,23 +8,23 @@ from norms_support import close, mx, numeric_gradient, per_channel
 
 from normlab.backend.graph import Graph
 from normlab.backend.tracing import batch_size, constant
-from normlab.ops.channelwise import batch_standardize, center_scale_shift, scale_shift, shaped_back, values_per_channel
+from normlab.ops.channelwise import batch_standardize, center_scale_shift, reshape_back, scale_shift, values_per_channel
 from normlab.ops.chunks import (
     chunk_sizes,
     chunk_standardize,
     even_chunk_sizes,
-    strided,
-    strided_back,
+    from_strided,
     strided_chunk_sizes,
+    to_strided,
 )
 from normlab.ops.moments import position_moments
 from normlab.ops.positionwise import (
     as_planes,
+    broadcast_plane,
     channel_mean,
     channel_standardize,
     channel_variance,
     from_planes,
-    spread,
 )
 from normlab.ops.rowwise import (
     example_scale_shift,
@@ -68,13 +68,14 @@ def by_moments(F, x, channels=6):
 
 def planes(F, x, first=None, layout="NTC"):
     mean = channel_mean(F, as_planes(F, x, layout), 6, layout, first)
-    return F.reshape_like(spread(F, mean, array(F, x, SCALE), 6, layout), x)
+    return F.reshape_like(broadcast_plane(F, mean, array(F, x, SCALE), 6, layout), x)
 
 
 def by_variance(F, x, channels=6, layout="NTC"):
     view = as_planes(F, x, layout)
     inverse_root = F.rsqrt(channel_variance(F, view, channels, layout) + EPSILON)
-    return from_planes(F, view * spread(F, inverse_root, constant(F, x, 1.0, channels), channels, layout), x, layout)
+    ones = constant(F, x, 1.0, channels)
+    return from_planes(F, view * broadcast_plane(F, inverse_root, ones, channels, layout), x, layout)
 
 
 def mean_of(x):
@@ -250,7 +251,7 @@ def test_variances_about_large_means_do_not_cancel(case):
 BETWEEN = {
     "scale_shift": lambda F, x: scale_shift(F, x, *vectors(F, x), 16),
     "group_standardize": lambda F, x: group_standardize(F, x, 4, EPSILON),
-    "group_standardize, to stay plain": lambda F, x: shaped_back(F, plain(F, x), x),
+    "group_standardize, to stay plain": lambda F, x: reshape_back(F, plain(F, x), x),
     "group_standardize, scaled": lambda F, x: group_standardize(F, x, 16, EPSILON, *vectors(F, x)),
     "channel_standardize": lambda F, x: channel_standardize(F, x, 16, EPSILON),
     "channel_standardize_images": lambda F, x: channel_standardize(F, x, 16, EPSILON, "NCHW"),
@@ -260,8 +261,8 @@ BETWEEN = {
     "chunk_standardize": lambda F, x: in_chunks(F, x, chunk_sizes),
     "chunk_standardize, groups": lambda F, x: in_chunks(F, x, chunk_sizes, groups=4),
     "chunk_standardize, one chunk": lambda F, x: in_chunks(F, x, lambda count, _: [count]),
-    "chunk_standardize, strided": lambda F, x: strided_back(
-        F, in_chunks(F, strided(F, x, 2), strided_chunk_sizes), batch_size(F, x), 2
+    "chunk_standardize, strided": lambda F, x: from_strided(
+        F, in_chunks(F, to_strided(F, x, 2), strided_chunk_sizes), batch_size(F, x), 2
     ),
     "values_per_channel": lambda F, x: F.broadcast_mul(x, F.reshape(values_per_channel(F, x), shape=(1, 1, 1, 1))),
 }
