@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import machine
 import turns
 
-from normlab.backend.passes import tiling as tiers
+from normlab.backend.passes import tiling
 from normlab.datasets.mnist import mnist
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ def _evaluation() -> tuple[float, float]:
     """Return GFLOP of all evaluations of a run, and those of them that normlab leaves out since a pixel is 0."""
     splits = [mnist().splits[name] for name in ("train", "test")]
     tables = [split.images.reshape(len(split), -1) for split in splits]
-    count = tiers.number(map(len, tables))
-    needed = sum(len(rows) * len(columns) for table in tables for rows, columns in tiers.tiers(table, count) or ())
+    count = tiling.count_tiles(map(len, tables))
+    needed = sum(len(rows) * len(columns) for table in tables for rows, columns in tiling.cut(table, count) or ())
     images, (pixels, units) = sum(map(len, tables)), LAYERS[0]
     whole = images * sum(taken * given for taken, given in LAYERS)
     return tuple(2e-9 * EVALUATIONS * products for products in (whole, (images * pixels - needed) * units))

@@ -12,8 +12,8 @@ import numpy as np
 from normlab.backend.devices import put
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
-from normlab.backend.passes import tiling as tiers
-from normlab.backend.passes.pipeline import faster
+from normlab.backend.passes import tiling
+from normlab.backend.passes.pipeline import optimize
 from normlab.datasets.base import Dataset, Split
 from normlab.models.network import Network
 from normlab.models.tree import walk
@@ -30,13 +30,13 @@ class Examples(NamedTuple):
     Attributes:
         inputs: `(N, ...)`, as `Augmenter.stored` gives them, or as the network takes them.
         labels: `(N,)`.
-        tiers: The same inputs in tiers (see `normlab.backend.passes.tiling`): the values, then the columns, then the
-            rows of each, and the places of all examples; empty without.
+        tiles: The same inputs in tiles (see `normlab.backend.passes.tiling`): the values of each, then the columns of
+            each, then the rows of each, then the positions of all examples; empty if they are not tiled.
     """
 
     inputs: Any
     labels: Any
-    tiers: tuple[Any, ...] = ()
+    tiles: tuple[Any, ...] = ()
 
 
 def examples(
@@ -65,48 +65,46 @@ def examples(
     """
     splits = {name: dataset.splits[name] for name in names}
     fit = at_once and hybridize and not augmenter.standardizes and device.device_type == "cpu"
-    in_tiers = _in_tiers(splits, device) if fit and _begins_dense(network) else {}
-    # in tiers, the inputs themselves only tell the shape; in parts, bytes cost nothing beside a convolution
-    whole = at_once and not in_tiers
+    tiles = _cut_into_tiles(splits, device) if fit and _begins_dense(network) else {}
+    # in tiles, the inputs themselves only tell the shape; in parts, bytes cost nothing beside a convolution
+    whole = at_once and not tiles
     labels = {name: put(split.labels.astype(np.float32), device) for name, split in splits.items()}
     inputs = augmenter.prepared if whole else augmenter.stored
-    found = {
-        name: Examples(inputs(split, device), labels[name], in_tiers.get(name, ())) for name, split in splits.items()
-    }
+    found = {name: Examples(inputs(split, device), labels[name], tiles.get(name, ())) for name, split in splits.items()}
     return found, (lambda _, same: same) if whole else augmenter.pixels
 
 
 def _begins_dense(network: Network) -> bool:
-    """Whether the first layer of a network is dense, so that tiers may be of use to it."""
+    """Whether the first layer of a network is dense, so that tiles may save it time."""
     layers = [child for child in walk(network.block) if isinstance(child, (*WEIGHTED, WeightedLayer))]
     first = layers[0].layer if layers and isinstance(layers[0], WeightedLayer) else next(iter(layers), None)
     return isinstance(first, mx.gluon.nn.Dense)
 
 
-def _in_tiers(splits: Mapping[str, Split], device: Any) -> dict[str, tuple[Any, ...]]:
-    """Cut splits into equally many tiers.
+def _cut_into_tiles(splits: Mapping[str, Split], device: Any) -> dict[str, tuple[Any, ...]]:
+    """Cut all splits into the same number of tiles.
 
     Args:
         splits: What is evaluated.
         device: Where the arrays go.
 
     Returns:
-        `Examples.tiers` of each split; empty where that is not worth its while for all of them.
+        `Examples.tiles` of each split; empty if that would not save time for all of them.
     """
-    count = tiers.number(map(len, splits.values()))
-    cut = {}
+    count = tiling.count_tiles(map(len, splits.values()))
+    tiles = {}
     for name, split in splits.items() if count > 0 else ():
-        found = tiers.tiers(split.images.reshape(len(split), -1), count)
+        found = tiling.cut(split.images.reshape(len(split), -1), count)
         if found is None:
             return {}
-        cut[name] = found
-    return {name: _on_device(splits[name], them, device) for name, them in cut.items()}
+        tiles[name] = found
+    return {name: _on_device(splits[name], found, device) for name, found in tiles.items()}
 
 
-def _on_device(split: Split, them: list[tiers.Tier], device: Any) -> tuple[Any, ...]:
+def _on_device(split: Split, tiles: list[tiling.Tile], device: Any) -> tuple[Any, ...]:
     table = split.images.reshape(len(split), -1)
-    values = [Split(np.ascontiguousarray(table[t.rows][:, t.columns]), split.labels[t.rows]).pixels() for t in them]
-    indices = [*[t.columns for t in them], *[t.rows for t in them], tiers.places(them)]
+    values = [Split(np.ascontiguousarray(table[t.rows][:, t.columns]), split.labels[t.rows]).pixels() for t in tiles]
+    indices = [*[t.columns for t in tiles], *[t.rows for t in tiles], tiling.compute_positions(tiles)]
     return (*[put(value, device) for value in values], *[put(index, device) for index in indices])
 
 
@@ -160,13 +158,13 @@ class Evaluator:
             right = F.sum(F.argmax(outputs, axis=1) == labels)
             return right, F.sum(loss.each(F, outputs, labels))
 
-        on_processor = all(examples.labels.context.device_type == "cpu" for examples in splits.values())
+        on_cpu = all(examples.labels.context.device_type == "cpu" for examples in splits.values())
         self._graph = Graph(
             scores,
             network.parameters.values(),
             training=False,
             hybridize=hybridize,
-            rewrite=partial(faster, on_processor=on_processor),
+            rewrite=partial(optimize, on_cpu=on_cpu),
         )
 
     def __call__(self, split: str) -> Score:
@@ -180,10 +178,10 @@ class Evaluator:
 
     def _asked(self, examples: Examples) -> list[list[Any]]:
         """How many are right and the sum of the losses, of each call."""
-        inputs, labels, tiers = examples
+        inputs, labels, tiles = examples
         size = self._batch_size or len(labels)
         return [
-            self._graph(inputs[start : start + size], labels[start : start + size], *tiers)
+            self._graph(inputs[start : start + size], labels[start : start + size], *tiles)
             for start in range(0, len(labels), size)
         ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from normlab.api import run
 from normlab.backend.mxnet import mxnet
-from normlab.backend.passes.folding import folded
+from normlab.backend.passes.folding import fold_affine
 from normlab.ops.channelwise import table_standardize
 from normlab.spec import parse_spec
 
@@ -44,7 +44,7 @@ def both(graph, shape=(5, 3, 6, 6)):
         name: mx.nd.array(RNG.uniform(0.5, 1.5, size) if name.endswith("var") else RNG.normal(size=size))
         for name, size in shapes.items()
     }
-    small = folded(graph, shapes)
+    small = fold_affine(graph, shapes)
     outputs = []
     for each in (graph, small):
         result = mx.nd.CachedOp(each)(*[values[name].copy() for name in each.list_inputs()])

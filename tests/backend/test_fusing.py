@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from normlab.backend.mxnet import mxnet
-from normlab.backend.passes.folding import fused
+from normlab.backend.passes.folding import fuse_convolutions
 
 mx = mxnet()
 sym = mx.sym
@@ -47,7 +47,7 @@ def operators(graph):
     ids=["relu", "residual", "used again", "computed between"],
 )
 def test_values_stay_when_weights_and_batches_change(graph):
-    ops = [mx.nd.CachedOp(each, [("static_alloc", True)]) for each in (graph, fused(graph))]
+    ops = [mx.nd.CachedOp(each, [("static_alloc", True)]) for each in (graph, fuse_convolutions(graph))]
     shapes = dict(zip(graph.list_arguments(), graph.infer_shape(x=(4, 8, 6, 6))[0]))
     values = {name: mx.nd.zeros(shape) for name, shape in shapes.items()}
     for count in (4, 4, 2):
@@ -66,12 +66,12 @@ if sys.argv[1:]:
     np.bool, np.int, np.float, np.complex, np.object, np.str = bool, int, float, complex, object, str
     import mxnet
 from normlab.backend.mxnet import mxnet
-from normlab.backend.passes.folding import fused
+from normlab.backend.passes.folding import fuse_convolutions
 sym = mxnet().sym
 def of(x, name):
     return sym.Convolution(x, sym.var(name), no_bias=True, num_filter=8, kernel=(3, 3), pad=(1, 1))
 norm = sym.BatchNorm(of(sym.var("x"), "w"), *map(sym.var, "abcd"), fix_gamma=False)
-graph = fused(of(norm, "v") + norm)
+graph = fuse_convolutions(of(norm, "v") + norm)
 print(*[node["op"] for node in json.loads(graph.tojson())["nodes"] if node["op"] != "null"])
 """
 
@@ -89,9 +89,9 @@ def test_batch_norms_keep_the_statistics_that_they_ask_for(first, kept):
 
 
 def test_activations_and_sums_are_no_operators_of_their_own_any_more():
-    assert operators(fused(residual(X, "one"))) == ["_sg_mkldnn_conv", "_sg_mkldnn_conv"]
+    assert operators(fuse_convolutions(residual(X, "one"))) == ["_sg_mkldnn_conv", "_sg_mkldnn_conv"]
 
 
 def test_networks_without_convolutions_stay_as_they_are():
     graph = relu(sym.FullyConnected(X, sym.var("w"), no_bias=True, num_hidden=4))
-    assert fused(graph) is graph
+    assert fuse_convolutions(graph) is graph

@@ -1,4 +1,4 @@
-"""Sums over tall tables and shifts of their rows as products: the same values, and small or other ones left alone."""
+"""Large sums and row shifts become matrix products with the same values; all others are kept."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from normlab.backend.mxnet import mxnet
-from normlab.backend.passes.matmul import LEAST, by_products
+from normlab.backend.passes.matmul import MINIMUM_SIZE, use_matmul
 
 mx = mxnet()
 X = mx.sym.var("x")
-TALL = LEAST // 10
+TALL = MINIMUM_SIZE // 10
 
 
 def both(graph, shape):
     """Values of a graph as it is and rewritten, and the operators of the rewritten one."""
-    quick = by_products(graph, {"x": shape})
+    quick = use_matmul(graph, {"x": shape})
     x = mx.nd.array(np.random.default_rng(0).uniform(size=shape))
     values = [mx.nd.CachedOp(each)(x).asnumpy() for each in (graph, quick)]
     return *values, [node["op"] for node in json.loads(quick.tojson())["nodes"] if node["op"] != "null"]
@@ -28,12 +28,12 @@ def both(graph, shape):
     [
         (mx.sym.sum(X, axis=-1), (TALL, 10)),
         (mx.sym.sum(X, axis=1), (TALL, 10)),
-        (mx.sym.sum(X), (LEAST,)),
-        (mx.sym.broadcast_div(X, mx.sym.sum(X)), (LEAST, 1)),
+        (mx.sym.sum(X), (MINIMUM_SIZE,)),
+        (mx.sym.broadcast_div(X, mx.sym.sum(X)), (MINIMUM_SIZE, 1)),
     ],
     ids=["last axis", "axis 1", "vector", "column"],
 )
-def test_large_sums_are_products(graph, shape):
+def test_large_sums_become_products(graph, shape):
     plain, quick, operators = both(graph, shape)
     assert plain.shape == quick.shape
     np.testing.assert_allclose(quick, plain, rtol=1e-5)
@@ -53,7 +53,7 @@ def test_large_sums_are_products(graph, shape):
     ],
     ids=["small", "rows", "kept axis", "other axes", "three axes", "all of a table"],
 )
-def test_other_sums_stay(graph, shape):
+def test_other_sums_are_kept(graph, shape):
     plain, quick, operators = both(graph, shape)
     np.testing.assert_array_equal(quick, plain)
     assert operators == ["sum"]
@@ -65,7 +65,7 @@ ROW = mx.sym.slice_axis(X, axis=0, begin=0, end=1)
 @pytest.mark.parametrize(
     "graph", [mx.sym.broadcast_sub(X, ROW), mx.sym.broadcast_add(X, ROW * 0.3)], ids=["sub", "add"]
 )
-def test_large_shifts_are_products(graph):
+def test_large_shifts_become_products(graph):
     plain, quick, operators = both(graph, (TALL, 10))
     np.testing.assert_allclose(quick, plain, atol=1e-7)
     assert "_linalg_gemm" in operators
@@ -84,7 +84,7 @@ def test_large_shifts_are_products(graph):
     ],
     ids=["small", "from a row", "a column", "a table", "times", "three axes"],
 )
-def test_other_shifts_stay(graph, shape):
+def test_other_shifts_are_kept(graph, shape):
     plain, quick, operators = both(graph, shape)
     np.testing.assert_array_equal(quick, plain)
     assert "_linalg_gemm" not in operators

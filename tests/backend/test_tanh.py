@@ -1,4 +1,4 @@
-"""tanh by the logistic function: the same values, and factors and offsets carried into the layers beside it."""
+"""tanh by the logistic function: the same values, with factors and offsets in the layers before and after it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from normlab.backend.mxnet import mxnet
-from normlab.backend.passes import tanh as logistic
-from normlab.backend.passes.tanh import by_logistic
+from normlab.backend.passes import tanh as tanh_pass
+from normlab.backend.passes.tanh import use_sigmoid
 from normlab.ops.channelwise import table_standardize
 
 mx = mxnet()
@@ -19,7 +19,7 @@ X = sym.var("x")
 
 @pytest.fixture(autouse=True)
 def _small_ones_too(monkeypatch):
-    monkeypatch.setattr(logistic, "LEAST", 1)
+    monkeypatch.setattr(tanh_pass, "MINIMUM_SIZE", 1)
 
 
 def dense(x, name, units=4, **options):
@@ -41,7 +41,7 @@ def both(graph, shape=(50, 6)):
     shapes = dict(zip(graph.list_arguments(), graph.infer_shape(x=shape)[0]))
     rng = np.random.default_rng(0)
     values = {name: mx.nd.array(rng.normal(size=size)) for name, size in shapes.items()}
-    rewritten = by_logistic(graph, shapes)
+    rewritten = use_sigmoid(graph, shapes)
     outputs = []
     for each in (graph, rewritten):
         result = mx.nd.CachedOp(each)(*[values[name] for name in each.list_inputs()])
@@ -67,7 +67,7 @@ def both(graph, shape=(50, 6)):
     ],
     ids=range(11),
 )
-def test_values_stay_and_tanh_goes(graph):
+def test_tanh_is_replaced_and_values_stay_the_same(graph):
     plain, rewritten, operators = both(graph)
     assert "tanh" not in operators
     assert "sigmoid" in operators
@@ -75,7 +75,7 @@ def test_values_stay_and_tanh_goes(graph):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=3e-6)
 
 
-def test_before_dense_layers_and_standardization_no_pass_over_the_values_is_added():
+def test_no_pass_over_activations_is_added_before_dense_layers_and_standardization():
     standard = dense(standardized(tanh(dense(X, "a"))), "b")
     _, _, operators = both(standard)
     before = [node["op"] for node in json.loads(standard.tojson())["nodes"]]
@@ -95,14 +95,14 @@ def test_before_dense_layers_and_standardization_no_pass_over_the_values_is_adde
     ],
     ids=range(4),
 )
-def test_what_has_no_such_neighbours_stays(graph):
+def test_tanh_without_suitable_neighbours_is_kept(graph):
     plain, rewritten, operators = both(graph)
     assert "sigmoid" not in operators
     for one, other in zip(plain, rewritten):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_layer_that_something_else_uses_too_keeps_its_weights():
+def test_layer_with_another_user_keeps_its_weights():
     layer = dense(X, "a")
     plain, rewritten, operators = both(sym.Group([dense(tanh(layer), "b"), layer]))
     assert "tanh" in operators
@@ -110,8 +110,8 @@ def test_a_layer_that_something_else_uses_too_keeps_its_weights():
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_small_tanh_is_left_alone(monkeypatch):
-    monkeypatch.setattr(logistic, "LEAST", 201)
+def test_small_tanh_is_kept(monkeypatch):
+    monkeypatch.setattr(tanh_pass, "MINIMUM_SIZE", 201)
     _, _, operators = both(dense(tanh(dense(X, "a")), "b"))
     assert "tanh" in operators
 
@@ -124,6 +124,6 @@ def test_saturated_units_keep_their_small_variance():
     values["a_bias"] = mx.nd.array([6.0, -6.0, 8.0, 0.0])
     plain, rewritten = (
         mx.nd.CachedOp(each)(*[values[name] for name in each.list_inputs()]).asnumpy()
-        for each in (wide, by_logistic(wide, shapes))
+        for each in (wide, use_sigmoid(wide, shapes))
     )
     np.testing.assert_allclose(rewritten, plain, rtol=1e-4, atol=2e-4)

@@ -1,4 +1,4 @@
-"""Tiers: what is left out of a dense layer's product is 0, and every example comes out in its own row."""
+"""Tiles skip zeros only, and every example comes out in its own row."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from normlab.api import run
 from normlab.backend.mxnet import mxnet
-from normlab.backend.passes.tiling import Names, TierNames, places, tiered, tiers
+from normlab.backend.passes.tiling import InputNames, TileNames, compute_positions, cut, use_tiles
 from normlab.datasets import mnist
 from normlab.ops.channelwise import ones_for_rows, table_standardize
 from normlab.spec import parse_spec
-from normlab.training import evaluation as examples
+from normlab.training import evaluation
 
 mx = mxnet()
 sym = mx.sym
@@ -32,56 +32,56 @@ def sparse(rows=400, features=30, dtype=np.uint8):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("count", [2, 7, 16])
-def test_every_example_is_in_one_tier_with_all_that_it_uses(count, dtype):
+def test_every_example_is_in_one_tile_with_all_inputs_that_it_uses(count, dtype):
     table = sparse(dtype=dtype)
     table[3] = 0  # uses nothing at all
-    cut = tiers(table, count)
-    assert cut is not None
-    assert len(cut) == count
-    assert sorted(np.concatenate([tier.rows for tier in cut])) == list(range(len(table)))
-    for tier in cut:
-        left_out = np.delete(table[tier.rows], tier.columns, axis=1)
-        assert len(tier.rows)
-        assert len(tier.columns)
+    tiles = cut(table, count)
+    assert tiles is not None
+    assert len(tiles) == count
+    assert sorted(np.concatenate([tile.rows for tile in tiles])) == list(range(len(table)))
+    for tile in tiles:
+        left_out = np.delete(table[tile.rows], tile.columns, axis=1)
+        assert len(tile.rows)
+        assert len(tile.columns)
         assert not left_out.any()
 
 
-def test_more_tiers_leave_out_more():
+def test_more_tiles_skip_more_inputs():
     table = sparse()
-    products = [sum(len(rows) * len(columns) for rows, columns in tiers(table, count)) for count in (2, 4, 16)]
+    products = [sum(len(rows) * len(columns) for rows, columns in cut(table, count)) for count in (2, 4, 16)]
     assert products == sorted(products, reverse=True)
     assert products[-1] < 0.7 * table.size
 
 
-def test_half_of_the_products_of_mnist_go():
+def test_tiles_of_mnist_skip_nearly_half_of_the_products():
     split = mnist.mnist(limit=2000).splits["train"]
     table = split.images.reshape(len(split), -1)
-    cut = tiers(table, 16)
-    assert sum(len(rows) * len(columns) for rows, columns in cut) < 0.58 * table.size
+    tiles = cut(table, 16)
+    assert sum(len(rows) * len(columns) for rows, columns in tiles) < 0.58 * table.size
 
 
-def test_where_nothing_is_0_there_are_none():
-    assert tiers(RNG.integers(1, 256, (100, 20), dtype=np.uint8), 4) is None
-    assert tiers(RNG.normal(size=(100, 20)).astype(np.float32), 4) is None
+def test_inputs_without_zeros_are_not_tiled():
+    assert cut(RNG.integers(1, 256, (100, 20), dtype=np.uint8), 4) is None
+    assert cut(RNG.normal(size=(100, 20)).astype(np.float32), 4) is None
 
 
 def in_graph(graph, table, count=4):
-    """The outputs of a graph as it is and in tiers, and the operators of the latter."""
+    """The outputs of a graph as it is and in tiles, and the operators of the latter."""
     shapes = dict(zip(graph.list_arguments(), graph.infer_shape(x=table.shape)[0]))
     values = {name: mx.nd.array(RNG.normal(size=size)) for name, size in shapes.items()}
     if "labels" in values:
         values["labels"] = mx.nd.array(RNG.integers(0, 5, len(table)))
     values["x"] = mx.nd.array(table, dtype=table.dtype)
-    cut = tiers(table.reshape(len(table), -1), count)
-    names = [TierNames(f"values{index}", f"columns{index}", f"rows{index}") for index in range(count)]
-    small = tiered(graph, shapes, Names("x", "labels", names, "places"))
+    tiles = cut(table.reshape(len(table), -1), count)
+    names = [TileNames(f"values{index}", f"columns{index}", f"rows{index}") for index in range(count)]
+    small = use_tiles(graph, shapes, InputNames("x", "labels", names, "positions"))
     factor = np.float32(1 / 255) if table.dtype == np.uint8 else np.float32(1)
-    for (value, column, rows), tier in zip(names, cut):
-        own = table.reshape(len(table), -1)[tier.rows][:, tier.columns]
+    for (value, column, rows), tile in zip(names, tiles):
+        own = table.reshape(len(table), -1)[tile.rows][:, tile.columns]
         values[value] = mx.nd.array(own.astype(np.float32) * factor)
-        values[column] = mx.nd.array(tier.columns, dtype="int32")
-        values[rows] = mx.nd.array(tier.rows, dtype="int32")
-    values["places"] = mx.nd.array(places(cut), dtype="int32")
+        values[column] = mx.nd.array(tile.columns, dtype="int32")
+        values[rows] = mx.nd.array(tile.rows, dtype="int32")
+    values["positions"] = mx.nd.array(compute_positions(tiles), dtype="int32")
     outputs = []
     for each in (graph, small):
         result = mx.nd.CachedOp(each)(*[values[name] for name in each.list_inputs()])
@@ -110,7 +110,7 @@ def of_bytes(x):
     ids=range(5),
 )
 @pytest.mark.parametrize("shape", [(-1, 30), (-1, 1, 5, 6)], ids=["table", "images"])
-def test_a_dense_layer_takes_tiers(graph, dtype, shape):
+def test_dense_layer_of_tiles_gives_the_same_values(graph, dtype, shape):
     plain, small, operators, inputs = in_graph(graph, sparse(dtype=dtype).reshape(shape))
     assert "concat" in [op.lower() for op in operators]
     assert "x" not in inputs
@@ -128,7 +128,7 @@ def test_a_dense_layer_takes_tiers(graph, dtype, shape):
     ],
     ids=range(4),
 )
-def test_where_something_else_uses_the_examples_the_graph_stays(graph):
+def test_graph_is_unchanged_if_anything_but_a_dense_layer_uses_the_examples(graph):
     _, _, _, inputs = in_graph(graph, sparse(dtype=np.float32))
     assert "x" in inputs
 
@@ -176,15 +176,15 @@ def divided(x):
     ],
     ids=range(13),
 )
-def test_rows_are_put_in_order_where_that_matters_and_else_go_by_tier(graph, restores):
+def test_order_of_rows_is_restored_only_where_it_matters(graph, restores):
     plain, small, _, inputs = in_graph(graph, sparse(dtype=np.float32))
-    assert ("places" in inputs) == restores
+    assert ("positions" in inputs) == restores
     for one, other in zip(plain, small):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4)
 
 
 SPEC = """
-name: tiers
+name: tiles
 dataset: {name: mnist, limit: 2100, validation: 10}
 model: {name: mlp, hidden: [12, 8], activation: tanh}
 norm: {name: batch, predict: batch}
@@ -196,10 +196,10 @@ device: cpu
 
 
 def histories(out, monkeypatch, *overrides):
-    """A run in tiers, one without, and one operator by operator."""
+    """A run in tiles, one without, and one operator by operator."""
     for least, hybridize in ((1000, "true"), (10_000, "true"), (1000, "false")):
-        monkeypatch.setattr(examples.tiers, "LEAST", least)
-        spec = parse_spec(SPEC, "tiers.yaml", [f"hybridize={hybridize}", *overrides])
+        monkeypatch.setattr(evaluation.tiling, "MINIMUM_EXAMPLES", least)
+        spec = parse_spec(SPEC, "tiles.yaml", [f"hybridize={hybridize}", *overrides])
         yield run(spec, out=out / f"{least}{hybridize}")
 
 
@@ -218,19 +218,19 @@ def histories(out, monkeypatch, *overrides):
         "ghost_batch",
     ],
 )
-def test_a_run_scores_the_same(tmp_path, monkeypatch, norm):
-    in_tiers, without, imperative = histories(tmp_path, monkeypatch, f"norm={norm}")
-    assert without.result.parameters_digest == in_tiers.result.parameters_digest
+def test_run_in_tiles_has_the_same_scores(tmp_path, monkeypatch, norm):
+    in_tiles, without, imperative = histories(tmp_path, monkeypatch, f"norm={norm}")
+    assert without.result.parameters_digest == in_tiles.result.parameters_digest
     for other in (without, imperative):
         for split in ("train", "test"):
-            np.testing.assert_allclose(in_tiers.loss(split), other.loss(split), rtol=1e-4)
+            np.testing.assert_allclose(in_tiles.loss(split), other.loss(split), rtol=1e-4)
 
 
-def test_tiers_are_used_where_they_serve(tmp_path, monkeypatch):
+def test_tiles_are_used_only_for_dense_networks_on_whole_splits_of_bytes(tmp_path, monkeypatch):
     seen = []
-    original = examples._in_tiers
-    monkeypatch.setattr(examples, "_in_tiers", lambda *given: seen.append(original(*given)) or seen[-1])
+    original = evaluation._cut_into_tiles
+    monkeypatch.setattr(evaluation, "_cut_into_tiles", lambda *given: seen.append(original(*given)) or seen[-1])
     for override in ("norm=none", "model={name: lenet}", "evaluation.batch_size=500", "augmentation=[standardize]"):
-        run(parse_spec(SPEC, "tiers.yaml", [override]), out=tmp_path)
+        run(parse_spec(SPEC, "tiles.yaml", [override]), out=tmp_path)
     assert len(seen) == 1
-    assert [len(arrays) for arrays in seen[0].values()] == [7, 7]  # two tiers: values, columns, rows, and the places
+    assert [len(arrays) for arrays in seen[0].values()] == [7, 7]  # two tiles: values, columns, rows, and the positions

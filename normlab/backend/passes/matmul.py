@@ -1,7 +1,7 @@
-"""Sum over tall tables, and shift all their rows, by matrix products in prediction graphs.
+"""Replace large sums and row shifts by matrix products.
 
-MXNet's `sum` takes three times as long as a product with ones, its `broadcast_sub` of a row as long as three products
-of a column of ones with that row, to which the table is added.
+MXNet's `sum` takes three times as long as a product with ones. Its `broadcast_sub` of a row takes three times as long
+as `linalg_gemm`, which adds the product of a column of ones and the row to the table.
 """
 
 from __future__ import annotations
@@ -10,45 +10,43 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from normlab.backend.passes.rewriting import Node, Rewriting
+from normlab.backend.passes.rewriting import Node, Rewriter
 
-#: Values below which the operators stay.
-LEAST = 50_000
+#: Tables of fewer values are left alone.
+MINIMUM_SIZE = 50_000
 _VECTOR, _MATRIX = 1, 2
-#: What a sum must not ask for.
-_PLAIN = {"keepdims": (None, "False"), "exclude": (None, "False")}
-#: Factors of the row, by operator.
+#: Options of a sum that can be replaced.
+_SUM_OPTIONS = {"keepdims": (None, "False"), "exclude": (None, "False")}
+#: The factor of the row, by operator.
 _SHIFTS = {"broadcast_add": "1", "broadcast_sub": "-1"}
 
 
-def by_products(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
-    """Use products for large sums over the columns of a table, or over a vector or single column, and large shifts.
+def use_matmul(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+    """Replace large sums over the columns of a table, over a vector or over a single column, and large row shifts.
 
     Args:
-        graph: A symbol that is not differentiated afterwards, for float32 on a processor.
+        graph: A symbol that is not differentiated afterwards, for float32 on a CPU.
         shapes: The shapes of its variables.
 
     Returns:
-        A symbol with the same outputs, but for rounding.
+        A symbol with the same outputs up to rounding.
     """
-    products = _Products(graph, shapes)
-    for node in list(products.nodes):
-        products.sum(node)
-        products.shift(node)
-    return products.symbol()
+    rewriter = _MatmulRewriter(graph, shapes)
+    for node in list(rewriter.nodes):
+        rewriter.replace_sum(node)
+        rewriter.replace_shift(node)
+    return rewriter.symbol()
 
 
-class _Products(Rewriting):
-    """A graph in which sums and shifts become products."""
-
-    def sum(self, node: Node) -> None:
-        """Compute a sum by a product with ones, in place."""
+class _MatmulRewriter(Rewriter):
+    def replace_sum(self, node: Node) -> None:
+        """Turn a large sum into a product with ones, in place."""
         options = node.get("attrs", {})
-        if node["op"] != "sum" or any(options.get(name) not in known for name, known in _PLAIN.items()):
+        if node["op"] != "sum" or any(options.get(name) not in known for name, known in _SUM_OPTIONS.items()):
             return
         (table,) = node["inputs"]
         shape = self.shape(table[0]) or ()
-        if prod(shape) < LEAST:
+        if prod(shape) < MINIMUM_SIZE:
             return
         axis = options.get("axis")
         if len(shape) == _MATRIX and axis in ("1", "-1"):
@@ -60,13 +58,13 @@ class _Products(Rewriting):
             total = self.add("dot", [table, self.add("ones_like", [table])], transpose_a="True")
             node.update(op="Reshape", inputs=[total], attrs={"shape": "(1,)"})
 
-    def shift(self, node: Node) -> None:
-        """Add a multiple of a row to all rows of a table by a product with ones, in place; rounded once, as else."""
+    def replace_shift(self, node: Node) -> None:
+        """Turn the addition of a row to a large table into a product, in place; it is rounded once, as before."""
         if node["op"] not in _SHIFTS:
             return
         table, row = node["inputs"]
         shape = self.shape(table[0]) or ()
-        if len(shape) != _MATRIX or prod(shape) < LEAST or self.shape(row[0]) != (1, shape[1]):
+        if len(shape) != _MATRIX or prod(shape) < MINIMUM_SIZE or self.shape(row[0]) != (1, shape[1]):
             return
         column = self.add("slice_axis", [table], axis="1", begin="0", end="1")
         ones = self.add("ones_like", [column])
