@@ -20,6 +20,7 @@ from normlab.version import __version__
 
 if TYPE_CHECKING:
     from normlab.api import compare, norm, run
+    from normlab.backend.graph import Graph
     from normlab.backend.initializers import Initializer
     from normlab.catalog.hookspecs import DataSource, Model, hookimpl
     from normlab.datasets.base import Dataset, Split
@@ -37,6 +38,7 @@ __all__ = [
     "BatchNorm",
     "DataSource",
     "Dataset",
+    "Graph",
     "History",
     "Initializer",
     "Model",
@@ -66,6 +68,7 @@ _HOMES = {
     "BatchNorm": "normlab.norms.batch",
     "DataSource": "normlab.catalog.hookspecs",
     "Dataset": "normlab.datasets.base",
+    "Graph": "normlab.backend.graph",
     "History": "normlab.runs.history",
     "Initializer": "normlab.backend.initializers",
     "Model": "normlab.catalog.hookspecs",

@@ -3,7 +3,6 @@
     NormlabError                1
     ├── SpecError               2   the person's mistake: usage, spec file, parameter
     │   └── DeviceError         2   a device that is not there
-    ├── Diverged                3   loss or parameters are not finite
     ├── PluginError             4
     │   ├── PluginMissing       4   a plugin that a spec names is not there
     │   ├── PluginBroken        4   it does not import, or does not keep the contract
@@ -15,8 +14,8 @@
     │   └── CheckpointError     6   a checkpoint that is damaged or of another run
     └── Interrupted           130   (143 by SIGTERM) stopped, resumable
 
-Status 0 is success, 7 a study of which some runs failed. A message says where, what is wrong, what was expected and
-what to do, in that order, in one to five lines.
+Status 0 is success, 3 a run that diverged (it is stored, and nothing is raised), 7 a study with failed runs. A message
+says where, what is wrong, what was expected and what to do, in that order, in one to five lines.
 """
 
 from __future__ import annotations
@@ -56,12 +55,6 @@ class SpecError(NormlabError):
 
 class DeviceError(SpecError):
     """The device asked for does not exist here."""
-
-
-class Diverged(NormlabError):  # noqa: N818 - the field's word
-    """Loss, accuracy or parameters are no longer finite."""
-
-    status = ExitStatus.DIVERGED
 
 
 class PluginError(NormlabError):

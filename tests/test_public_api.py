@@ -11,7 +11,7 @@ import normlab
 
 #: The words of the command line and of plugins. A name may come; one that goes breaks somebody's program.
 PROMISED = {
-    "BatchLayer", "BatchNorm", "DataSource", "Dataset", "History", "Initializer", "Model", "Norm",
+    "BatchLayer", "BatchNorm", "DataSource", "Dataset", "Graph", "History", "Initializer", "Model", "Norm",
     "NormGradient", "NormInitialize", "NormLayer", "NormProject",
     "NormResidual", "NormWeight", "NormlabError", "Observer", "Spec", "SpecError", "Split", "__version__",
     "compare", "hookimpl", "load_spec", "norm", "run",

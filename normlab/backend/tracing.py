@@ -119,8 +119,8 @@ def require_trace(F: Any) -> None:
     mx = mxnet()
     if F is mx.symbol and (_current.trace is None or not _current.trace.symbolic):
         raise PluginError(
-            "a norm of normlab can't be traced by hybridize() of the network around it, which freezes its mode; "
-            "compile the network with normlab.Graph(network, training=...), or leave it imperative"
+            "hybridize() of the network around a norm of normlab would fix its mode; leave the network imperative, or "
+            "compile it with normlab.Graph(lambda F, x: network(x), network.collect_params().values(), training=True)"
         )
 
 

@@ -51,9 +51,3 @@ def normlab_datasets() -> Iterator[DataSource]:
     """Register the shipped data sets."""
     for name, shipped in SHIPPED.items():
         yield DataSource(name, shipped.build, summary=shipped.source.description)
-
-
-def datasets() -> Iterator[tuple[str, Callable[..., Dataset]]]:
-    """Name and function of every shipped data set, for the hook `normlab_datasets`."""
-    for name, shipped in SHIPPED.items():
-        yield name, shipped.build

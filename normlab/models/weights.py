@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from normlab.backend.mxnet import mxnet
+from normlab.backend.tracing import is_training
 from normlab.catalog.signature import accepted
+from normlab.errors import SpecError
 from normlab.models.tree import children, named_blocks, own_parameters, substitute
 from normlab.norms.blocks import WeightBlock
 
@@ -33,10 +35,13 @@ class WeightedLayer(HybridBlock):
         super().__init__()
         self.layer = layer
         self._hosts = []
+        self._is_transposed = getattr(layer, "_op_name", "") == "Deconvolution"
+        self._groups = layer._kwargs["num_group"] if self._is_transposed else 1  # noqa: SLF001 - Gluon has no public name
+        shape = self._to_units(mx.nd, layer.weight.list_data()[0]).shape
         for index, part in enumerate(norms):
             parameters = accepted(part.entry.weight, part.parameters)
-            method = part.entry.weight(**parameters, out_channels=layer.weight.shape[0])
-            host = WeightBlock(method, layer.weight.shape)
+            method = part.entry.weight(**parameters, out_channels=shape[0])
+            host = WeightBlock(method, shape)
             self.register_child(host, f"norm{index}" if index else "norm")
             self._hosts.append(host)
 
@@ -52,19 +57,41 @@ class WeightedLayer(HybridBlock):
     def start(self) -> None:
         """Give parameters that start from the weight their values."""
         for host in self._hosts:
-            for name, value in host.method.start(self.layer.weight.list_data()[0].asnumpy()).items():
+            weight = self._to_units(mx.nd, self.layer.weight.list_data()[0]).asnumpy()
+            for name, value in host.method.start(weight).items():
                 own_parameters(host)[name].set_data(mx.nd.array(value))
 
     def forward(self, x: Any, *args: Any) -> Any:
-        """Compute the layer on x, `(N, ...)`, array or symbol."""
+        """Compute the layer on x, `(N, ...)`, array or symbol.
+
+        Raises:
+            SpecError: A transposed convolution would be trained: MXNet ends the process in the backward pass of one
+                whose weight is computed.
+        """
+        if self._is_transposed and (mx.autograd.is_recording() or is_training()):
+            raise SpecError(
+                f"{self.layer.name}: MXNet 1.9.1 crashes in the backward pass of a transposed convolution with a "
+                "normalized weight; choose another network or method, or use it in prediction only"
+            )
         parameters = own_parameters(self.layer).items()
         if isinstance(x, mx.nd.NDArray):
             F, values = mx.nd, {name: parameter.data(x.context) for name, parameter in parameters}
         else:
             F, values = mx.sym, {name: parameter.var() for name, parameter in parameters}
+        weight = self._to_units(F, values["weight"])
         for host in self._hosts:
-            values["weight"] = host(values["weight"])
+            weight = host(weight)
+        values["weight"] = self._exchange(F, weight) if self._is_transposed else weight
         return self.layer.hybrid_forward(F, x, *args, **values)
+
+    def _to_units(self, F: Any, weight: Any) -> Any:
+        """Return the weight with the output units first, `(out, in / groups, kernel ...)`, as methods get it."""
+        return self._exchange(F, weight) if self._is_transposed else weight
+
+    def _exchange(self, F: Any, weight: Any) -> Any:
+        """Exchange inputs and outputs: a transposed convolution has `(in, out / groups, kernel ...)`, and back."""
+        grouped = F.reshape(weight, shape=(-4, self._groups, -1, -2))
+        return F.reshape(F.swapaxes(grouped, dim1=1, dim2=2), shape=(-3, -2))
 
     def __repr__(self) -> str:
         return f"{self.layer!r} with {', '.join(type(host.method).__name__ for host in self._hosts)}"

@@ -255,19 +255,6 @@ def inside(root: PathLike, path: PathLike) -> Path:
     return real
 
 
-def sha256_of(path: PathLike) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits, read in pieces of 1 MiB.
-
-    Raises:
-        StorageError: it can't be read.
-    """
-    digest = hashlib.sha256()
-    with storage_errors(path, "read"), Path(path).open("rb") as file:
-        for piece in iter(lambda: file.read(1 << 20), b""):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def checksum(text: str) -> str:
     """Eight hexadecimal digits that tell whether a short text is still the same: the first of its SHA-256."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]

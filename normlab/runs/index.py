@@ -161,13 +161,6 @@ def listed(root: str | Path) -> list[Row]:
     return sorted([*rows, *read], key=_order)
 
 
-def rebuild(root: str | Path) -> list[Row]:
-    """Throw the index away and list every run anew."""
-    with suppress(OSError):
-        (Path(root) / INDEX).unlink()
-    return listed(root)
-
-
 def _order(row: Row) -> tuple[object, ...]:
     return row.name, row.norm, -1 if row.seed is None else row.seed, row.path
 

@@ -8,8 +8,8 @@ std = sqrt(var + epsilon), rms = sqrt(mean(x^2) + epsilon); B over the batch and
 positions of a channel of one example. The layer is norm and activation in one; where a network has no activation
 after the norm, it is y = gamma x + beta, as in the authors' code. In prediction the running variance stands for var_B.
 
-Conventions: epsilon, 1e-5, is inside the roots (timm has 1e-3). `momentum` is the share that is kept. var_B is biased;
-the running variance follows the unbiased estimate, as in timm.
+Conventions: epsilon, 1e-5, is inside the roots (timm has 1e-3 for B0, 1e-5 for B1 and B2). `momentum` is the share
+that is kept. var_B is biased; the running variance follows the unbiased estimate, as in timm.
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@
 mean and the biased var are taken over all weights of an output unit. v is the layer's own weight. There are no
 parameters, since a norm of activations is to follow. Prediction is the same as training.
 
-Conventions: the paper's second version has epsilon, 1e-5, inside the root and the biased variance, as PyTorch's
-convolutions of the authors' batch-channel normalization have (timm: 1e-6). The code that came with the first version
-has it outside, after an unbiased deviation: `epsilon_inside: false, unbiased: true`.
+Conventions: epsilon, 1e-5, is inside the root, with the biased variance (timm: 1e-6). The authors' PyTorch code divides
+by the unbiased standard deviation plus 1e-5, outside of the root: `epsilon_inside: false, unbiased: true`.
 """
 
 from __future__ import annotations

@@ -22,11 +22,11 @@ class Fault(NamedTuple):
 
 FAULTS = [
     # declared
-    Fault("constructs_from_defaults", declarations.WithoutDefault, declarations.Scaled, why="factor"),
+    Fault("constructs_from_defaults", declarations.WithoutDefault, declarations.Scaled, why="offset"),
     Fault("constructs_from_defaults", declarations.DefaultOutOfBounds, declarations.Scaled, why="greater than 0"),
-    Fault("parameters_fit_in_a_spec", declarations.DefaultOfAnotherWorld, declarations.Scaled, why="factor"),
+    Fault("parameters_fit_in_a_spec", declarations.DefaultOfAnotherWorld, declarations.Scaled, why="offset"),
     Fault("refuses_bad_parameters", declarations.TakesAnything, declarations.Scaled, why="factor takes anything"),
-    Fault("explains_its_parameters", declarations.Unexplained, declarations.Scaled, why="factor"),
+    Fault("explains_its_parameters", declarations.Unexplained, declarations.Scaled, why="offset"),
     Fault("has_methods_of_its_ways", declarations.WithoutForward, declarations.Scaled, why="no hybrid_forward"),
     Fault("refuses_other_layouts", declarations.DropsLayout, sound.Batch, why="NC is taken"),
     Fault("takes_what_a_site_tells", declarations.DropsInitializer, sound.Example, why="gamma"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from normlab.datasets.plugin import datasets
+from normlab.datasets.plugin import SHIPPED
 from normlab.datasets.synthetic import synthetic
 
 
@@ -88,7 +88,8 @@ def test_the_signature_refuses_what_makes_no_sense(parameter, wrong):
 
 
 def test_every_signature_is_a_schema_with_its_defaults():
-    for name, build in datasets():
+    for name, shipped in SHIPPED.items():
+        build = shipped.build
         hints = get_type_hints(build, include_extras=True)
         assert hints.pop("return").__name__ == "Dataset", name
         for parameter in inspect.signature(build).parameters.values():

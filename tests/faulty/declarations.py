@@ -59,9 +59,9 @@ class TakesAnything(Scaled):
 class Unexplained(Scaled):
     """Has a parameter that neither it nor its base explains."""
 
-    def __init__(self, factor: float = 1.0, **site):
+    def __init__(self, offset: float = 1.0, **site):
         super().__init__(**site)
-        self.factor = factor
+        self.offset = offset
 
 
 class WithoutForward(NormLayer):

@@ -8,6 +8,7 @@ from norms_support import Host, close, equal_formula, mx, norm
 
 from normlab.backend.graph import Graph
 from normlab.catalog.signature import check
+from normlab.errors import SpecError
 from normlab.models.weights import normalize_weights
 from normlab.spec import Part
 
@@ -107,3 +108,40 @@ def test_layers_compute_with_the_weight_that_it_gives(file, hybridize):
     graph = Graph(lambda _, x: block(x), block.collect_params().values(), training=True, hybridize=hybridize)
     x = mx.nd.random.normal(shape=(5, 2, 6, 6))
     close(graph(x)[0].asnumpy(), plain(x).asnumpy(), 1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_units_of_a_transposed_convolution_are_its_outputs(groups):
+    """The weight of Gluon's transposed convolution is (in, out / groups, rows, columns)."""
+    layer = mx.gluon.nn.Conv2DTranspose(4, 3, in_channels=6, groups=groups)
+    block = mx.gluon.nn.HybridSequential()
+    block.add(layer)
+    block.initialize(mx.init.Normal(0.3))
+    drawn = layer.weight.data().asnumpy().astype("float64")
+    registered = norm(NORM)
+    ((_, weighted),) = normalize_weights(block, [Part.resolved(registered, check(registered.factories, {}))])
+    weighted.collect_params(".*_g").initialize()
+    weighted.start()
+    (g,) = (parameter for name, parameter in weighted.method_parameters().items() if name.endswith(".g"))
+    v = np.concatenate(  # of each group: its inputs, its outputs
+        [part.transpose(1, 0, 2, 3).reshape(4 // groups, -1) for part in np.split(drawn, groups)]
+    )
+    norms = np.sqrt((v**2).sum(axis=1))
+    assert g.shape == (4,)
+    close(g.data().asnumpy(), norms, 1e-5)
+    # at its start the weight is v itself
+    x = mx.nd.random.normal(shape=(2, 6, 5, 5))
+    plain = mx.gluon.nn.Conv2DTranspose(4, 3, in_channels=6, groups=groups)
+    plain.initialize()
+    plain.weight.set_data(mx.nd.array(drawn))
+    close(block(x).asnumpy(), plain(x).asnumpy(), 1e-4)
+
+
+def test_training_a_transposed_convolution_is_refused_since_mxnet_crashes():
+    block = mx.gluon.nn.HybridSequential()
+    block.add(mx.gluon.nn.Conv2DTranspose(4, 3, in_channels=7))
+    block.initialize()
+    registered = norm(STANDARDIZATION)
+    normalize_weights(block, [Part.resolved(registered, check(registered.factories, {}))])
+    with mx.autograd.record(), pytest.raises(SpecError, match="transposed convolution"):
+        block(mx.nd.ones((1, 7, 4, 4)))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import stat
@@ -357,14 +356,6 @@ def test_a_path_in_the_root_is_given_as_it_really_is(tmp_path):
     (tmp_path / "root").symlink_to(tmp_path / "real")
     assert storage.inside(tmp_path / "root", tmp_path / "root" / "a" / ".." / "b") == tmp_path.resolve() / "real" / "b"
     assert storage.inside(tmp_path / "root", tmp_path / "root") == tmp_path.resolve() / "real"
-
-
-def test_digest_of_a_file(tmp_path):
-    (tmp_path / "file").write_bytes(b"abc" * 500_000)
-    digest = storage.sha256_of(tmp_path / "file")
-    assert digest == hashlib.sha256(b"abc" * 500_000).hexdigest()
-    with pytest.raises(StorageError, match="can't read"):
-        storage.sha256_of(tmp_path / "absent")
 
 
 def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):

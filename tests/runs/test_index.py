@@ -15,7 +15,7 @@ from study_support import history, stored
 
 from normlab.runs import index
 from normlab.runs.history import HISTORY, RESULT, HistoryWriter, Record
-from normlab.runs.index import INDEX, directories, listed, read_row, rebuild
+from normlab.runs.index import INDEX, directories, listed, read_row
 
 
 def scanned(root):
@@ -120,15 +120,6 @@ def test_an_index_that_can_not_be_used_costs_time_alone(root, harm):
         base.close()
     assert listed(root) == expected
     assert listed(root) == expected
-
-
-def test_the_index_can_be_rebuilt(root):
-    expected = listed(root)
-    with sqlite3.connect(root / INDEX) as base:
-        base.execute("UPDATE runs SET accuracy = 0.1")
-    base.close()
-    assert listed(root) != expected
-    assert rebuild(root) == expected
 
 
 def test_processes_that_list_and_store_at_once_lose_nothing(root):

@@ -15,7 +15,7 @@ from trials import SPEC, environment, normlab
 
 from normlab.errors import NormlabError, StorageError
 from normlab.runs.history import History
-from normlab.runs.index import directories, listed, read_row, rebuild
+from normlab.runs.index import INDEX, directories, listed, read_row
 from normlab.runs.lock import locked, owner
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def index(root: Path) -> Tally:
     """The list of runs out of the index, against one that reads every directory."""
     tally = Tally("runs in the index, told as a scan tells them")
     scanned = {path: read_row(path) for path, _ in directories(str(root))}
-    for rows in (listed(root), rebuild(root)):
+    first = listed(root)
+    (root / INDEX).unlink()
+    for rows in (first, listed(root)):
         found = {row.path: row for row in rows}
         for path in {*found, *scanned}:
             tally.add(found.get(path) == scanned.get(path), path)
