@@ -1,1 +1,3 @@
-"""MXNet behind one door: its import, graphs and devices."""
+"""The only door to MXNet: its import, compiled graphs, devices and threads."""
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The devices of a run, from what a spec or the command line asks for."""
+"""MXNet contexts for the device names of a spec or the command line."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def contexts(wanted: Sequence[str], warn: Callable[[str], None] = lambda _: None) -> list[Any]:
-    """The MXNet contexts that are meant.
+def resolve_devices(names: Sequence[str], warn: Callable[[str], None] = lambda _: None) -> list[Any]:
+    """Return the MXNet contexts of device names.
 
     Args:
-        wanted: `auto`, or any of `cpu`, `cpu:1`, `gpu`, `gpu:1`, ...; one copy of the network goes to each.
-        warn: Called with a sentence if `auto` finds a GPU that MXNet can't use.
+        names: `auto` alone, or any of `cpu`, `cpu:1`, `gpu`, `gpu:1`, ...
+        warn: Called with a message if `auto` finds a GPU that MXNet can't use.
 
     Returns:
-        One context for each; `auto` is the first GPU if MXNet finds one, else the CPU.
+        One context for each name; for `auto` the first GPU if MXNet finds one, else the CPU.
 
     Raises:
-        DeviceError: A GPU is asked for that is not there, or a name is none.
+        DeviceError: A name is unknown, or the GPU does not exist.
     """
     mx = mxnet()
     found = mx.context.num_gpus()
-    if list(wanted) == ["auto"]:
+    if list(names) == ["auto"]:
         if not found and _driver_present():
             warn(f"there is a GPU, but {_why_no_gpu()}; using the CPU")
         return [mx.gpu(0) if found else mx.cpu(0)]
-    return [_context(name, found) for name in wanted]
+    return [_context(name, found) for name in names]
 
 
 def put(array: NDArray[Any], device: Any) -> Any:
-    """An array that nobody writes to any more, on a device; without a copy where the device is this processor."""
+    """Return an array on a device; on the CPU it is not copied, so it must not be written to afterwards."""
     mx = mxnet()
     if device == mx.cpu(0) and array.flags.c_contiguous:
         return mx.nd.from_numpy(array)

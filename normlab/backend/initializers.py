@@ -1,4 +1,4 @@
-"""MXNet initializers from what methods declare, and from functions that draw with a generator of their own."""
+"""MXNet initializers from numbers, names and functions that draw random numbers."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from typing import Any, Callable, Union
 
 from normlab.backend.mxnet import mxnet
 
-#: How a parameter starts: a constant, one of Gluon's names ("ones", "zeros"), or a function of (shape, generator).
+#: How a parameter is initialized: a number, one of Gluon's names ("ones", "zeros"), or a function of (shape, generator).
 Initializer = Union[float, str, Callable[..., Any]]
 
 
-def drawn(draw: Callable[..., Any]) -> Any:
-    """An MXNet initializer from a function of (shape, generator), seeded from NumPy's global generator."""
+def build_random_initializer(draw: Callable[..., Any]) -> Any:
+    """Return an MXNet initializer that calls `draw(shape, generator)`, seeded from NumPy's global generator."""
     base: Any = mxnet().init.Initializer
 
-    class Drawn(base):
+    class RandomInitializer(base):
         def _init_weight(self, _: Any, array: Any) -> None:
-            import numpy as np  # noqa: PLC0415 - listing does without
+            import numpy as np  # noqa: PLC0415 - not needed to list methods
 
-            seed = np.random.randint(2**31 - 1)  # noqa: NPY002 - the stream that MXNet's initializers use and we key
+            seed = np.random.randint(2**31 - 1)  # noqa: NPY002 - MXNet's initializers use this stream, which normlab seeds
             array[:] = draw(array.shape, np.random.Generator(np.random.Philox(seed)))
 
         _init_bias = _init_gamma = _init_beta = _init_default = _init_weight
 
-    return Drawn()
+    return RandomInitializer()
 
 
-def declared_initializer(initializer: Initializer) -> Any:
-    """The MXNet initializer for what a method declares: a number, a name, or a function of (shape, generator)."""
+def build_initializer(initializer: Initializer) -> Any:
+    """Return the MXNet initializer for a number, a name, or a function of (shape, generator)."""
     if isinstance(initializer, str):
         return initializer
     if callable(initializer) and not isinstance(initializer, mxnet().init.Initializer):
-        return drawn(initializer)
+        return build_random_initializer(initializer)
     return initializer if not isinstance(initializer, (int, float)) else mxnet().init.Constant(float(initializer))

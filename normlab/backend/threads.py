@@ -1,8 +1,8 @@
-"""How many threads an operator uses on the processor: all of them, but one where operators are too small to share.
+"""The number of OpenMP threads that operators use: all, or one if the operators are too small to be split.
 
-The threads of OpenMP sleep between operators (see `normlab.backend.mxnet`), and waking them takes longer than a small
-operator does. MXNet runs operators in one thread of its own, and OpenMP counts threads for each thread, so the count is
-set by a function that MXNet's engine runs there.
+OpenMP's threads sleep between operators (see `normlab.backend.mxnet`), and to wake them takes longer than to run a
+small operator. MXNet runs operators in a thread of its own, and OpenMP has a thread count for each thread, so the count
+is set by a function that MXNet's engine runs in that thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SMALL = 200_000_000
 _PASSES = 3
 
 _FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-#: By count; the engine holds no reference to what it is given.
+#: Functions by count; they are kept here because the engine holds no reference to them.
 _functions: dict[int, Any] = {}
 
 
@@ -31,25 +31,27 @@ class _Context(ctypes.Structure):
     _fields_ = (("kind", ctypes.c_int), ("number", ctypes.c_int))
 
 
-def for_step(operations: int, batch_size: int) -> int:
-    """How many threads a training step should use.
+def choose_threads(operations: int, batch_size: int) -> int:
+    """Return the number of threads that a training step should use.
 
     Args:
-        operations: Floating-point operations of a forward pass of one example.
+        operations: Floating-point operations of the forward pass of one example.
         batch_size: Examples of a step.
     """
     return 1 if _PASSES * operations * batch_size < SMALL else threads()
 
 
 @contextmanager
-def limited(count: int, contexts: Sequence[Any]) -> Iterator[None]:
-    """While this holds, operators use so many threads.
+def limit_threads(count: int, contexts: Sequence[Any]) -> Iterator[None]:
+    """Run the operators inside with a number of threads.
 
     Args:
         count: Number of threads.
-        contexts: The devices; only processors have such threads.
+        contexts: The devices; devices other than CPUs are left alone.
     """
-    alone = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1") == "1"  # of several, nobody knows which runs what
+    alone = (
+        os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1") == "1"
+    )  # with several workers, it is unknown which one runs an operator
     devices = [context for context in contexts if context.device_type == "cpu"] if alone else []
     if count == threads() or not devices:
         yield
@@ -62,12 +64,12 @@ def limited(count: int, contexts: Sequence[Any]) -> Iterator[None]:
 
 
 def _set(count: int, devices: Sequence[Any]) -> None:
-    """Set the count once all is done that was asked for."""
+    """Set the count after all pending operators have run."""
     mx.nd.waitall()
     for device in devices:
         where = _Context(device.device_typeid, device.device_id)
         mx.base.check_call(
-            mx.base._LIB.MXEnginePushSync(  # noqa: SLF001 - MXNet has no other way to its C functions
+            mx.base._LIB.MXEnginePushSync(  # noqa: SLF001 - MXNet's C functions have no public interface
                 _function(count), None, None, ctypes.byref(where), None, 0, None, 0, None, 0, b"threads"
             )
         )

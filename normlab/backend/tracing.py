@@ -1,14 +1,13 @@
-"""The mode of a pass, and the running state of norms inside MXNet's graphs.
+"""The mode of a pass, and the running state of norms in MXNet's graphs.
 
-MXNet decides between training and prediction when an operator runs; Python code in `hybrid_forward` runs once, when
-the graph is traced. normlab builds its graphs itself, so it traces a network twice over one set of parameters, once
-for training and once for prediction, and the mode is a plain Python value (`is_training()`) while tracing. Operators
-always run in MXNet's training mode: batch statistics and gradients then mean the same in both graphs, and `backward()`
-with its default is right for both.
+MXNet chooses between training and evaluation when an operator runs, but Python code in `hybrid_forward` runs only once,
+when the graph is traced. normlab therefore traces a network twice over one set of parameters, once for each mode, and
+the mode is a plain Python value (`is_training()`) during tracing. Operators always run in MXNet's training mode, so
+that batch statistics and gradients mean the same in both graphs, and the default of `backward()` is right for both.
 
-A norm hands the new value of its state to `update()`. In a graph it becomes one more output, which the graph's caller
-writes into the parameter after the forward pass; eagerly it is written at once. So state changes in the forward pass
-of a training step, once, whatever is done with the gradients later.
+A norm passes the new value of its state to `update()`. In a graph, the value becomes a further output, which the
+graph's caller writes into the parameter after the forward pass; imperatively, it is written at once. State therefore
+changes once, in the forward pass of a training step, regardless of what is done with the gradients later.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from typing import Any, Callable, NamedTuple, Union
 from normlab.backend.mxnet import mxnet
 from normlab.errors import PluginError
 
-#: A number, or how it follows from the shape of an activation.
+#: A number, or a function from the shape of an activation to a number.
 Fill = Union[float, Callable[[tuple[int, ...]], float]]
 Size = Union[int, Callable[[tuple[int, ...]], int]]
 
 
 class Constant(NamedTuple):
-    """A vector that an operator wants as a variable of the graph.
+    """A vector of equal elements that an operator requires as a variable of the graph.
 
     Attributes:
         fill: The value of each element.
-        size: The number of elements, or of elements for each example of the batch.
-        per_example: Whether `size` is to be multiplied by the number of examples.
+        size: The number of elements, for each example of the batch if `per_example`.
+        per_example: Whether `size` is multiplied by the number of examples.
         scratch: Whether the operator may write to it.
-        like: The activation from whose shape fill or size follows; None where neither does.
+        like: The activation whose shape fill or size is a function of, or None.
     """
 
     fill: Fill
@@ -44,8 +43,8 @@ class Constant(NamedTuple):
     scratch: bool
     like: Any = None
 
-    def resolved(self, shape: tuple[int, ...]) -> tuple[float, int]:
-        """The value of each element and their number, for an activation of this shape."""
+    def resolve(self, shape: tuple[int, ...]) -> tuple[float, int]:
+        """Return the value and the number of the elements, for an activation of this shape."""
         fill = self.fill(shape) if callable(self.fill) else self.fill
         size = self.size(shape) if callable(self.size) else self.size
         return fill, size * shape[0] if self.per_example else size
@@ -53,23 +52,23 @@ class Constant(NamedTuple):
 
 @dataclass
 class Trace:
-    """One pass over a network in a mode that is decided beforehand.
+    """One pass over a network, in a mode that is known beforehand.
 
     Attributes:
         training: Whether it is a training pass.
         symbolic: Whether it records a graph instead of computing.
         frozen: Whether new states are dropped.
-        batch_size: How many examples the batch has that a graph is recorded for.
-        is_for_batch: Whether the graph serves such batches only, since `batch_size()` was asked for.
+        batch_size: Number of examples of the batch that a graph is recorded for.
+        is_for_batch_size: Whether the graph is valid for that batch size only, because `batch_size()` was called.
         updates: The parameters that hold state, with the symbols of their new values.
-        constants: The variables that the graph's caller must supply, by name.
+        constants: The variables that the graph's caller must provide, by name.
     """
 
     training: bool
     symbolic: bool = False
     frozen: bool = False
     batch_size: int = 0
-    is_for_batch: bool = False
+    is_for_batch_size: bool = False
     updates: list[tuple[Any, Any]] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
 
@@ -83,7 +82,7 @@ _current = _Current()
 
 @contextmanager
 def tracing(trace: Trace) -> Iterator[Trace]:
-    """Run a pass under `trace`, and what it calls."""
+    """Run a pass, and everything it calls, under `trace`."""
     previous, _current.trace = _current.trace, trace
     try:
         yield trace
@@ -92,7 +91,7 @@ def tracing(trace: Trace) -> Iterator[Trace]:
 
 
 def is_training() -> bool:
-    """Whether this pass trains: as the running trace says, else as MXNet does."""
+    """Return whether this pass trains: the mode of the current trace if there is one, else MXNet's."""
     if _current.trace is not None:
         return _current.trace.training
     return bool(mxnet().autograd.is_training())
@@ -100,32 +99,32 @@ def is_training() -> bool:
 
 @contextmanager
 def frozen_state() -> Iterator[None]:
-    """Drop the new states of passes inside, for instruments that only look."""
+    """Drop the new states of the passes inside, so that a network can be run without being changed."""
     with tracing(Trace(training=is_training(), frozen=True)):
         yield
 
 
 def is_frozen() -> bool:
-    """Whether new states are dropped."""
+    """Return whether new states are dropped."""
     return _current.trace is not None and _current.trace.frozen
 
 
 def require_trace(F: Any) -> None:
-    """Refuse a graph that is traced by somebody else, whose mode nobody can know.
+    """Raise an error if a graph is being traced that is not normlab's, because its mode is unknown.
 
     Raises:
-        PluginError: A norm was reached by `hybridize()` of a block around it.
+        PluginError: `hybridize()` was called on a block that contains a norm.
     """
     mx = mxnet()
     if F is mx.symbol and (_current.trace is None or not _current.trace.symbolic):
         raise PluginError(
-            "hybridize() of the network around a norm of normlab would fix its mode; leave the network imperative, or "
-            "compile it with normlab.Graph(lambda F, x: network(x), network.collect_params().values(), training=True)"
+            "a network that contains a norm of normlab can't be hybridized: hybridize() would fix its mode to that of "
+            "the first call; compile it with normlab.Graph(network, training=...), or run it imperatively"
         )
 
 
 def update(parameter: Any, value: Any) -> None:
-    """Give a parameter that holds state its new value, as of the end of this forward pass.
+    """Set the value that a state has after this forward pass.
 
     Args:
         parameter: The Gluon parameter, with `grad_req="null"`.
@@ -137,11 +136,11 @@ def update(parameter: Any, value: Any) -> None:
     if trace is not None and trace.symbolic:
         trace.updates.append((parameter, mxnet().symbol.BlockGrad(value)))
         return
-    write_all([(parameter, value)])
+    write_states([(parameter, value)])
 
 
-def write_all(updates: Iterable[tuple[Any, Any]]) -> None:
-    """Copy arrays into parameters on the arrays' device, outside of any recording.
+def write_states(updates: Iterable[tuple[Any, Any]]) -> None:
+    """Copy new values into parameters on the values' device, without recording.
 
     Args:
         updates: Gluon parameters, each with its new value.
@@ -152,7 +151,7 @@ def write_all(updates: Iterable[tuple[Any, Any]]) -> None:
 
 
 def batch_size(F: Any, like: Any) -> int:
-    """How many examples the batch has; a graph that asks serves such batches only, and others get one of their own.
+    """Return the number of examples of the batch; a network whose norms call this is compiled for each batch size.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -162,19 +161,19 @@ def batch_size(F: Any, like: Any) -> int:
         return int(like.shape[0])
     require_trace(F)
     trace = _current.trace
-    assert trace is not None  # noqa: S101 - require_trace() has seen to it
-    trace.is_for_batch = True
+    assert trace is not None  # noqa: S101 - require_trace() has checked it
+    trace.is_for_batch_size = True
     return trace.batch_size
 
 
 def constant(F: Any, like: Any, fill: Fill, size: Size = 1, *, per_example: bool = False, scratch: bool = False) -> Any:
-    """A vector of one value, as operators that insist on variables need it.
+    """Return a vector of equal elements, for operators that require a variable.
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        like: An array or symbol of the pass; eagerly it gives examples (its first axis), device and type.
-        fill: The value of each element; it may be a function of the shape of `like`, which costs a graph nothing.
-        size: The number of elements, or a function of the shape of `like`; of each example, with `per_example`.
+        like: An array or symbol of the pass; of an array, the batch size (first axis), device and type are used.
+        fill: The value of each element, or a function from the shape of `like` to it; either is free in a graph.
+        size: The number of elements, or a function from the shape of `like` to it.
         per_example: Whether the vector has `size` elements for each example of the batch.
         scratch: Whether the operator writes to it.
 
@@ -183,16 +182,16 @@ def constant(F: Any, like: Any, fill: Fill, size: Size = 1, *, per_example: bool
     """
     mx = mxnet()
     if F is mx.ndarray:
-        value, length = Constant(fill, size, per_example, scratch).resolved(like.shape)
+        value, length = Constant(fill, size, per_example, scratch).resolve(like.shape)
         return mx.nd.full((length,), value, ctx=like.context, dtype=like.dtype)
     require_trace(F)
     trace = _current.trace
-    assert trace is not None  # noqa: S101 - require_trace() has seen to it
+    assert trace is not None  # noqa: S101 - require_trace() has checked it
     by_shape = callable(fill) or callable(size)
-    wanted = Constant(fill, size, per_example, scratch, like if by_shape else None)
+    needed = Constant(fill, size, per_example, scratch, like if by_shape else None)
     described = "by_shape" if by_shape else f"{fill}{'n' * per_example}_{size}".replace(".", "p").replace("-", "m")
     name = f"normlab_{'scratch' if scratch else 'constant'}_{described}"
-    if scratch or by_shape:  # each operator writes to its own, each shape tells its own
+    if scratch or by_shape:  # a vector that an operator writes to, or that depends on a shape, is not shared
         name = f"{name}_{len(trace.constants)}"
-    trace.constants[name] = wanted
+    trace.constants[name] = needed
     return mx.symbol.var(name)

@@ -66,7 +66,7 @@ def assemble(
         augmenter=augmenter,
         seed=spec.seed,
         hybridize=hybridize,
-        threads=worker_threads.for_step(operations(network, dataset.shape), spec.training.batch_size),
+        threads=worker_threads.choose_threads(operations(network, dataset.shape), spec.training.batch_size),
     )
     at_once = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
     evaluated, pixels = examples(

@@ -65,9 +65,9 @@ def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: 
     spec = resolve(spec, known)
     with ThreadPoolExecutor(1) as pool:  # reading and unpacking the data takes as long as MXNet takes to import
         loading = pool.submit(spec.dataset.entry.load, **spec.dataset.parameters)
-        from normlab.backend.devices import contexts  # noqa: PLC0415 - MXNet is imported while the data load
+        from normlab.backend.devices import resolve_devices  # noqa: PLC0415 - MXNet is imported while the data load
 
-        devices = contexts(spec.device, watcher.warned)
+        devices = resolve_devices(spec.device, watcher.warned)
         dataset = loading.result()
     folder = run_directory(spec, out, devices, dataset.digest)
     stored = None if again else folder.stored()

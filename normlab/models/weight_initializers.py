@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Callable, Literal
 
 from pydantic import AfterValidator, NonNegativeFloat, PositiveFloat, ValidationError
 
-from normlab.backend.initializers import drawn
+from normlab.backend.initializers import build_random_initializer
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check
 from normlab.errors import suggestion
@@ -53,7 +53,7 @@ def truncated_normal(*, sigma: NonNegativeFloat = 0.1, cut: PositiveFloat = 2.0)
             values[beyond] = generator.standard_normal(int(beyond.sum()), dtype="float32")
         return values * sigma
 
-    return drawn(draw)
+    return build_random_initializer(draw)
 
 
 def xavier(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from normlab.backend import tracing as norm_state
-from normlab.backend.initializers import declared_initializer
+from normlab.backend.initializers import build_initializer
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
 from normlab.norms.layer_before import LayerBefore
@@ -36,7 +36,7 @@ class Host(HybridBlock):
                 parameter = self.params.get(
                     name,
                     shape=declared.shape(channels) if channels else None,
-                    init=declared_initializer(declared.initializer),
+                    init=build_initializer(declared.initializer),
                     grad_req="write" if declared.trainable else "null",
                     differentiable=declared.trainable,
                     allow_deferred_init=True,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
-from normlab.backend.threads import limited
+from normlab.backend.threads import limit_threads
 from normlab.models.network import Network, not_finite
 from normlab.optimizers import state as optimizer_state
 from normlab.optimizers.base import Optimizer
@@ -91,7 +91,7 @@ class Trainer:
             mx.nd.array(part, ctx=images.context, dtype="int32")
             for part, (images, _) in zip(_split(order, len(self._data)), self._data)
         ]
-        with limited(self._threads, [images.context for images, _ in self._data]):
+        with limit_threads(self._threads, [images.context for images, _ in self._data]):
             self._step_through(first, last, parts, stepped)
 
     def _step_through(self, first: int, last: int, parts: list[Any], stepped: Callable[[int], None]) -> None:

@@ -1,4 +1,4 @@
-"""Scales and shifts folded into the layers beside them: the same values with fewer passes over activations."""
+"""Folding scales and shifts into adjacent layers keeps the values, with fewer passes over activations."""
 
 from __future__ import annotations
 

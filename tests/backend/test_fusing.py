@@ -1,4 +1,4 @@
-"""Convolutions fused with what follows them: the same values, whatever the weights are by now."""
+"""Fusing convolutions with what follows them keeps the values, also after the weights have changed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def operators(graph):
     [relu(convolution(X, "c")), residual(residual(X, "one"), "two"), used_again(X), relu(convolution(X, "c") * 2)],
     ids=["relu", "residual", "used again", "computed between"],
 )
-def test_values_stay_when_weights_and_batches_change(graph):
+def test_values_stay_the_same_when_weights_and_batches_change(graph):
     ops = [mx.nd.CachedOp(each, [("static_alloc", True)]) for each in (graph, fuse_convolutions(graph))]
     shapes = dict(zip(graph.list_arguments(), graph.infer_shape(x=(4, 8, 6, 6))[0]))
     values = {name: mx.nd.zeros(shape) for name, shape in shapes.items()}
@@ -81,17 +81,17 @@ print(*[node["op"] for node in json.loads(graph.tojson())["nodes"] if node["op"]
     [([], "_sg_mkldnn_conv BatchNorm _sg_mkldnn_conv"), (["mxnet"], "Convolution BatchNorm Convolution elemwise_add")],
     ids=["normlab first", "mxnet first"],
 )
-def test_batch_norms_keep_the_statistics_that_they_ask_for(first, kept):
+def test_batch_norms_use_the_statistics_that_they_should(first, kept):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MXNET_")}
     command = [sys.executable, "-W", "ignore", "-c", NORMED, *first]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[-2] == kept
 
 
-def test_activations_and_sums_are_no_operators_of_their_own_any_more():
+def test_activations_and_sums_are_fused():
     assert operators(fuse_convolutions(residual(X, "one"))) == ["_sg_mkldnn_conv", "_sg_mkldnn_conv"]
 
 
-def test_networks_without_convolutions_stay_as_they_are():
+def test_networks_without_convolutions_are_unchanged():
     graph = relu(sym.FullyConnected(X, sym.var("w"), no_bias=True, num_hidden=4))
     assert fuse_convolutions(graph) is graph

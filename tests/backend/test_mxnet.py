@@ -1,4 +1,4 @@
-"""What normlab sets before MXNet is imported."""
+"""Settings of the C library that normlab makes before it imports MXNet."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from normlab.backend import mxnet as compat
 
 @pytest.fixture
 def settings(monkeypatch):
-    """What the C library is told, as (setting, bytes)."""
-    told = []
-    library = type("Library", (), {"mallopt": staticmethod(lambda *setting: told.append(setting))})
+    """Return the calls of `mallopt`, as (setting, bytes)."""
+    calls = []
+    library = type("Library", (), {"mallopt": staticmethod(lambda *setting: calls.append(setting))})
     monkeypatch.setattr(compat.ctypes, "CDLL", lambda _: library)
     monkeypatch.setattr(sys, "platform", "linux")
     for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
         monkeypatch.delenv(name, raising=False)
-    return told
+    return calls
 
 
-def test_thresholds_of_the_allocator_are_fixed(settings):
-    compat._settle_allocator()
+def test_allocator_thresholds_are_set(settings):
+    compat._configure_allocator()
     assert settings == [(-3, 16 << 20), (-1, 64 << 20)]  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
 
 
 @pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
-def test_who_has_set_the_allocator_keeps_their_setting(settings, monkeypatch, name):
+def test_allocator_settings_of_the_user_are_kept(settings, monkeypatch, name):
     monkeypatch.setenv(name, "1000000")
-    compat._settle_allocator()
+    compat._configure_allocator()
     assert settings == []
 
 
-def test_other_systems_are_left_alone(settings, monkeypatch):
+def test_allocator_is_not_configured_on_other_systems(settings, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    compat._settle_allocator()
+    compat._configure_allocator()
     assert settings == []

@@ -1,4 +1,4 @@
-"""How many threads a training step uses: one where its operators are small, all of them afterwards again."""
+"""Steps of small operators run with one thread, and all threads are used again afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ask():
     mx.nd.waitall()
 ask()
 try:
-    with worker_threads.limited(1, [mx.cpu(0)]):
+    with worker_threads.limit_threads(1, [mx.cpu(0)]):
         ask()
         raise KeyError
 except KeyError:
@@ -47,26 +47,26 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "3"}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp is Linux's")
-def test_operators_run_with_one_thread_inside_and_with_all_afterwards():
+def test_thread_count_is_limited_inside_and_restored_afterwards():
     ctypes.CDLL("libgomp.so.1")
     assert seen() == "[3, 1, 3]"
     assert seen(MXNET_ENGINE_TYPE="NaiveEngine") == "[3, 1, 3]"
 
 
-def test_of_several_engine_threads_none_is_touched():
+def test_thread_count_is_kept_if_the_engine_has_several_workers():
     assert seen(MXNET_CPU_WORKER_NTHREADS="2") == "[3, 3, 3]"
 
 
-def test_small_steps_get_one_thread_large_ones_all(monkeypatch):
+def test_small_steps_use_one_thread_and_large_ones_all(monkeypatch):
     monkeypatch.setattr(worker_threads, "threads", lambda: 4)
-    assert worker_threads.for_step(179_000, 100) == 1
-    assert worker_threads.for_step(12_000_000, 100) == 4
+    assert worker_threads.choose_threads(179_000, 100) == 1
+    assert worker_threads.choose_threads(12_000_000, 100) == 4
 
 
-def test_devices_without_such_threads_are_left_alone(monkeypatch):
+def test_thread_count_is_not_set_for_gpus_or_to_its_present_value(monkeypatch):
     monkeypatch.setattr(worker_threads, "threads", lambda: 4)
     monkeypatch.setattr(worker_threads, "_set", lambda *_: pytest.fail("set"))
-    with worker_threads.limited(1, [mx.gpu(0)]):
+    with worker_threads.limit_threads(1, [mx.gpu(0)]):
         pass
-    with worker_threads.limited(4, [mx.cpu(0)]):
+    with worker_threads.limit_threads(4, [mx.cpu(0)]):
         pass

@@ -1,4 +1,4 @@
-"""The mode of a pass and running state: once a training forward pass, whatever is done with the gradients."""
+"""Graphs in both modes: state changes once in each training forward pass, and batch sizes and modes are plain values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+import normlab
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import batch_size, frozen_state, is_training
@@ -49,7 +50,7 @@ def hybridize(request):
 
 
 class Sized(NormLayer):
-    """Adds the size of the batch to its state, and to what it is given."""
+    """Adds the batch size to its state and to its input."""
 
     def __init__(self, **site):
         super().__init__(**site)
@@ -62,7 +63,7 @@ class Sized(NormLayer):
         return x + batch_size(F, x)
 
 
-def test_a_method_may_ask_for_the_size_of_the_batch_and_is_traced_for_each(hybridize):
+def test_method_that_uses_the_batch_size_is_traced_once_for_each_size(hybridize):
     layer = Sized(in_channels=3, layout="NC")
     block = block_of(layer)
     run = runner(block, training=True, hybridize=hybridize)
@@ -78,7 +79,7 @@ def test_a_method_may_ask_for_the_size_of_the_batch_and_is_traced_for_each(hybri
     assert layer.traced == (3 if hybridize else 5)
 
 
-def test_a_method_that_does_not_ask_is_traced_once():
+def test_method_that_does_not_use_the_batch_size_is_traced_once():
     layer = Counter(in_channels=3, layout="NC")
     layer.hybrid_forward = Mock(wraps=layer.hybrid_forward)
     run = runner(block_of(layer), training=True, hybridize=True)
@@ -88,7 +89,7 @@ def test_a_method_that_does_not_ask_is_traced_once():
 
 
 @pytest.mark.parametrize("backwards", [0, 1, 2])
-def test_state_moves_once_a_training_pass_whatever_the_backward(hybridize, backwards):
+def test_state_changes_once_a_training_pass_regardless_of_backward_passes(hybridize, backwards):
     block = block_of(Counter(in_channels=3, layout="NC"))
     run = runner(block, training=True, hybridize=hybridize)
     x = mx.nd.ones((4, 3))
@@ -100,7 +101,7 @@ def test_state_moves_once_a_training_pass_whatever_the_backward(hybridize, backw
     assert block.count.data(mx.cpu(0)).asscalar() == 1
 
 
-def test_state_rests_in_prediction_and_under_frozen_state(hybridize):
+def test_state_does_not_change_in_evaluation_or_if_frozen(hybridize):
     block = block_of(Counter(in_channels=3, layout="NC"))
     runner(block, training=False, hybridize=hybridize)(mx.nd.ones((4, 3)))
     runner(block, training=True, hybridize=hybridize, freeze_state=True)(mx.nd.ones((4, 3)))
@@ -109,7 +110,7 @@ def test_state_rests_in_prediction_and_under_frozen_state(hybridize):
     assert block.count.data(mx.cpu(0)).asscalar() == 0
 
 
-def test_each_device_has_its_state(hybridize):
+def test_each_device_has_its_own_state(hybridize):
     block = block_of(Counter(in_channels=3, layout="NC"))
     run = runner(block, training=True, hybridize=hybridize)
     for device in (mx.cpu(0), mx.cpu(1), mx.cpu(1)):
@@ -117,7 +118,7 @@ def test_each_device_has_its_state(hybridize):
     assert [copy.asscalar() for copy in block.count.list_data()] == [1, 2]
 
 
-def test_mode_is_mxnets_outside_of_a_graph():
+def test_mode_outside_of_a_graph_is_that_of_mxnet():
     assert not is_training()
     with mx.autograd.record():
         assert is_training()
@@ -125,15 +126,30 @@ def test_mode_is_mxnets_outside_of_a_graph():
         assert not is_training()
 
 
-def test_hybridize_of_a_network_around_a_norm_is_refused_with_the_way_out():
-    net = mx.gluon.nn.HybridSequential()
-    net.add(block_of(Counter(in_channels=3, layout="NC")))
-    net.hybridize()
-    with pytest.raises(PluginError, match="Graph"):
-        net(mx.nd.ones((4, 3)))
+def test_hybridize_of_a_network_with_a_norm_is_refused_and_the_remedy_in_the_message_works():
+    network = mx.gluon.nn.HybridSequential()
+    network.add(mx.gluon.nn.Dense(4, in_units=3), normlab.norm("group").block(in_channels=4, layout="NC", groups=2))
+    network.initialize()
+    network.hybridize()
+    x, loss_function = mx.nd.random.normal(shape=(8, 3)), mx.gluon.loss.L2Loss()
+    with pytest.raises(PluginError, match=r"normlab\.Graph\(network, training=\.\.\.\)"):
+        network(x)
+    network.hybridize(active=False)
+
+    step, evaluate = (normlab.Graph(network, training=training) for training in (True, False))
+    trainer = mx.gluon.Trainer(network.collect_params(), "sgd", {"learning_rate": 0.1})
+    losses = []
+    for _ in range(5):
+        with mx.autograd.record():
+            loss = loss_function(step(x)[0], mx.nd.ones((8, 4)))
+        loss.backward()
+        trainer.step(8)
+        losses.append(loss.mean().asscalar())
+    assert losses == sorted(losses, reverse=True)
+    np.testing.assert_allclose(evaluate(x)[0].asnumpy(), network(x).asnumpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_update_of_an_undeclared_state_or_in_prediction_is_refused():
+def test_update_of_an_undeclared_state_or_in_evaluation_is_refused():
     class Wrong(Counter):
         def hybrid_forward(self, F, x, count):
             self.update(count=count)
@@ -150,7 +166,7 @@ def test_update_of_an_undeclared_state_or_in_prediction_is_refused():
         block_of(Unknown(in_channels=3, layout="NC"))(mx.nd.ones((4, 3)))
 
 
-def test_shapes_unknown_at_construction_come_from_the_first_input():
+def test_unknown_shapes_are_inferred_from_the_first_input():
     block = block_of(BatchNorm(layout="NTC"))
     with mx.autograd.record():
         y = block(mx.nd.random.normal(shape=(4, 7, 5)))
@@ -159,7 +175,7 @@ def test_shapes_unknown_at_construction_come_from_the_first_input():
     np.testing.assert_allclose(y.asnumpy().mean(axis=(0, 1)), 0, atol=1e-6)
 
 
-def test_a_graph_inside_frozen_state_leaves_state_alone(hybridize):
+def test_graph_inside_frozen_state_does_not_change_state(hybridize):
     block = block_of(Counter(in_channels=3, layout="NC"))
     run = runner(block, training=True, hybridize=hybridize)
     with frozen_state():
@@ -169,7 +185,7 @@ def test_a_graph_inside_frozen_state_leaves_state_alone(hybridize):
     assert block.count.data(mx.cpu(0)).asscalar() == 1
 
 
-def test_a_method_without_parameters_learns_its_channels_from_the_first_input():
+def test_method_without_parameters_infers_its_channels_from_the_first_input():
     class Shapes(NormLayer):
         prepared = 0
 
@@ -185,7 +201,7 @@ def test_a_method_without_parameters_learns_its_channels_from_the_first_input():
     assert (block.method.in_channels, block.method.prepared) == (5, 1)
 
 
-def test_an_autograd_function_is_not_compiled_silently():
+def test_autograd_function_is_refused_in_a_graph():
     class Own(mx.autograd.Function):
         def forward(self, x):
             return x

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from normlab.backend.devices import contexts
+from normlab.backend.devices import resolve_devices
 from normlab.backend.mxnet import mxnet
 from normlab.errors import DeviceError
 from normlab.training.batches import Batches
@@ -81,12 +81,12 @@ def test_losses_of_large_outputs_are_finite(make):
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu():
-    assert contexts(["auto"]) == [mx.gpu(0) if mx.context.num_gpus() else mx.cpu(0)]
-    assert contexts(["cpu", "cpu:1"]) == [mx.cpu(0), mx.cpu(1)]
+    assert resolve_devices(["auto"]) == [mx.gpu(0) if mx.context.num_gpus() else mx.cpu(0)]
+    assert resolve_devices(["cpu", "cpu:1"]) == [mx.cpu(0), mx.cpu(1)]
 
 
 def test_a_gpu_that_is_not_there_is_refused_with_the_reason():
     with pytest.raises(DeviceError, match=r"gpu:7.*no such GPU.*normlab doctor"):
-        contexts(["gpu:7"])
+        resolve_devices(["gpu:7"])
     with pytest.raises(DeviceError, match="unknown"):
-        contexts(["tpu"])
+        resolve_devices(["tpu"])

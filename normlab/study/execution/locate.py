@@ -25,11 +25,11 @@ def directory_of(spec: Spec, out: str | Path) -> RunDirectory:
         PluginError: A plugin that the spec needs can't be used.
         DataError: The data are absent or damaged.
     """
-    from normlab.backend.devices import contexts  # noqa: PLC0415 - MXNet, which a plan without runs does not need
+    from normlab.backend.devices import resolve_devices  # noqa: PLC0415 - MXNet, which a plan without runs does not need
 
     resolved = resolve(spec, known(spec.plugins))
     digest = _digest(spec.plugins, json.dumps(resolved.dataset.dump(), sort_keys=True))
-    return run_directory(resolved, out, contexts(spec.device), digest)
+    return run_directory(resolved, out, resolve_devices(spec.device), digest)
 
 
 @lru_cache(maxsize=8)
