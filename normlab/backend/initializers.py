@@ -6,7 +6,7 @@ from typing import Any, Callable, Union
 
 from normlab.backend.mxnet import mxnet
 
-#: How a parameter is initialized: a number, one of Gluon's names ("ones", "zeros"), or a function of (shape, generator).
+#: The initial value of a parameter: a number, a name of Gluon's ("ones", "zeros"), or a function of (shape, generator).
 Initializer = Union[float, str, Callable[..., Any]]
 
 

@@ -49,9 +49,8 @@ def limit_threads(count: int, contexts: Sequence[Any]) -> Iterator[None]:
         count: Number of threads.
         contexts: The devices; devices other than CPUs are left alone.
     """
-    alone = (
-        os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1") == "1"
-    )  # with several workers, it is unknown which one runs an operator
+    # with several workers, it is unknown which one will run an operator
+    alone = os.environ.get("MXNET_CPU_WORKER_NTHREADS", "1") == "1"
     devices = [context for context in contexts if context.device_type == "cpu"] if alone else []
     if count == threads() or not devices:
         yield

@@ -1,4 +1,4 @@
-"""Graphs in both modes: state changes once in each training forward pass, and batch sizes and modes are plain values."""
+"""Graphs in both modes: state changes once a training pass, and batch sizes and modes are plain values."""
 
 from __future__ import annotations
 
