@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from normlab.catalog import catalog
 from normlab.cli.views.bench_view import measure, print_json, print_tables
-from normlab.conformance.subjects.cost_subjects import Asked
+from normlab.conformance.cost_subjects import MethodToMeasure
 
 if TYPE_CHECKING:
     from normlab.catalog import Catalog
@@ -51,10 +51,10 @@ def found_norms() -> Catalog:
     return catalog([str(file) for file in PLUGINS.glob("*/*.py") if not file.name.startswith("_")])
 
 
-def asked_norm(known: Catalog, text: str) -> Asked:
+def asked_norm(known: Catalog, text: str) -> MethodToMeasure:
     name, _, given = text.partition(":")
     parameters = dict(_parameter(pair) for pair in given.split("+")) if given else {}
-    return Asked(text, known.norms.get(name), {**DEFAULTS.get(name, {}), **parameters})
+    return MethodToMeasure(text, known.norms.get(name), {**DEFAULTS.get(name, {}), **parameters})
 
 
 def _parameter(pair: str) -> tuple[str, Any]:

@@ -25,12 +25,12 @@ import turns
 from layers import asked_norm, found_norms
 
 from normlab.backend.mxnet import mxnet, threads
-from normlab.conformance.cost import SHAPES, costs
-from normlab.conformance.subjects.cost_subjects import OPERATOR, Arrays, subject
+from normlab.conformance.cost import SHAPES, measure_costs
+from normlab.conformance.cost_subjects import OPERATOR, Arrays, build_subject
 
 if TYPE_CHECKING:
     from normlab.conformance.cost import Cost
-    from normlab.conformance.subjects.cost_subjects import Asked
+    from normlab.conformance.cost_subjects import MethodToMeasure
 
 HERE = Path(__file__).resolve().parent
 #: How often PyTorch's time a method may take before its costliest operator is named.
@@ -88,7 +88,7 @@ def one_process(arguments: list[str]) -> int:
     return 0
 
 
-def every_method(names: Optional[list[str]] = None) -> list[Asked]:
+def every_method(names: Optional[list[str]] = None) -> list[MethodToMeasure]:
     """The methods; those that take a number of groups with one that fits all shapes."""
     known = found_norms()
     every = []
@@ -100,12 +100,12 @@ def every_method(names: Optional[list[str]] = None) -> list[Asked]:
     return every
 
 
-def at_shape(asked: list[Asked], shape: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
+def at_shape(asked: list[MethodToMeasure], shape: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
     """Figures of each way of each method, with its costliest operator."""
     by_label = {each.label: each for each in asked}
     arrays = Arrays(shape)
     rows = []
-    for cost in costs(asked, shape, rounds):
+    for cost in measure_costs(asked, shape, rounds):
         row = {"norm": cost.norm, "way": cost.way, "ratio": cost.ratio, "note": cost.note, "operator": ""}
         if cost.ratio is not None:
             row["ms"] = _milliseconds(cost)
@@ -119,10 +119,10 @@ def _milliseconds(cost: Cost) -> float:
     return (cost.forward_ms or 0.0) + (cost.backward_ms or 0.0)
 
 
-def costliest(asked: Asked, way: str, arrays: Arrays) -> str:
+def costliest(asked: MethodToMeasure, way: str, arrays: Arrays) -> str:
     """The operator with the largest share of a step, as `Convolution, 43 %`, by MXNet's profiler."""
     mx = mxnet()
-    made = subject(asked, way, arrays)
+    made = build_subject(asked, way, arrays)
     _step(made)
     mx.nd.waitall()
     with tempfile.TemporaryDirectory() as folder:

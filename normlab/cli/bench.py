@@ -12,7 +12,7 @@ from normlab.catalog.signature import check, names, schema
 from normlab.cli import options
 from normlab.cli.app import CONTEXT, WithExamples
 from normlab.cli.views import output
-from normlab.conformance.subjects.cost_subjects import Asked
+from normlab.conformance.cost_subjects import MethodToMeasure
 from normlab.errors import ExitStatus, SpecError, suggestion
 from normlab.spec.document import Document
 from normlab.spec.part import OnePart, Part
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ALWAYS = ("none", "batch")
 
 
-def chosen(found: Catalog, methods: Sequence[str], settings: Sequence[str], *, every: bool) -> list[Asked]:
+def chosen(found: Catalog, methods: Sequence[str], settings: Sequence[str], *, every: bool) -> list[MethodToMeasure]:
     """Those that are always there, those named, and with `every` all others, by their defaults.
 
     Args:
@@ -57,7 +57,7 @@ def chosen(found: Catalog, methods: Sequence[str], settings: Sequence[str], *, e
     return list({each.label: each for each in asked}.values())
 
 
-def _named(found: Catalog, text: str, shared: Mapping[str, Any]) -> Asked:
+def _named(found: Catalog, text: str, shared: Mapping[str, Any]) -> MethodToMeasure:
     """A method as a spec has it: a name, or a mapping of name and parameters."""
     written = compose(text, text, lines=False).plain()
     try:
@@ -75,18 +75,18 @@ def _named(found: Catalog, text: str, shared: Mapping[str, Any]) -> Asked:
     return asked
 
 
-def _asked(norm: Norm, own: Mapping[str, Any], shared: Mapping[str, Any]) -> Asked:
+def _asked(norm: Norm, own: Mapping[str, Any], shared: Mapping[str, Any]) -> MethodToMeasure:
     accepted = _accepted(norm)
     parameters = {**{key: value for key, value in shared.items() if key in accepted}, **own}
     label = ", ".join([norm.name, *(f"{key}: {in_line(value)}" for key, value in parameters.items())])
-    return Asked(label, norm, parameters)
+    return MethodToMeasure(label, norm, parameters)
 
 
 def _accepted(norm: Norm) -> set[str]:
     return {name for factory in norm.factories for name in names(factory)}
 
 
-def _check_used(shared: Mapping[str, Any], asked: Sequence[Asked]) -> None:
+def _check_used(shared: Mapping[str, Any], asked: Sequence[MethodToMeasure]) -> None:
     known = {name for each in asked for name in _accepted(each.norm)}
     for key in shared:
         if key not in known:

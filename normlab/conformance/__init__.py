@@ -1,12 +1,12 @@
-"""Whether a method keeps the contract: the suite behind `normlab check`, and the same as tests of an author's own.
+"""The conformance suite behind `normlab check`, also for the tests of a plugin's author.
 
-An author may help it, in the class of a way. `reference(self, x, parameters, training)` computes the method in NumPy,
-from activations `(N, C, ...)` and the values of all parameters and states by name, float64; it gives the output, or the
-output and a dictionary of new states. The check `matches_reference` then holds the method against it, also where the
-variance is like epsilon. `expected_failures`, of the class or of the `Norm`, maps the names of checks that the method
-fails by its nature to the reasons; one of them that passes is a failure.
+The class of a method may help the suite in two ways. `reference(self, x, parameters, training)` computes the method in
+NumPy, in float64, from activations `(N, C, ...)` and the values of all parameters and states by name. It returns the
+output, or the output and a dictionary of new states. The check `matches_reference` compares the method with it, also
+where the variance is about as small as epsilon. `expected_failures`, an attribute of the class or of the `Norm`, maps
+the names of checks that the method fails by its nature to the reasons. If such a check passes, that is a failure.
 
-Names are imported when they are first used: what else is in this package does without MXNet.
+Names are imported on first use, so that importing this package does not load MXNet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Check", "CheckFailed", "Outcome", "check_norm", "parametrize_with_checks"]
 
-#: Where the names are that are imported on first use.
+#: The module that defines each name.
 _HOMES = {
     "CHECKS": "normlab.conformance.suite",
     "Check": "normlab.conformance.check",

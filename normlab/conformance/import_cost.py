@@ -15,7 +15,7 @@ from typing import NamedTuple
 #: Milliseconds that importing a method's file may cost.
 MILLISECONDS = 50
 
-#: A plugin may use these; they are imported before the clock starts.
+#: Modules that every plugin may use are imported before the time is taken.
 _PROGRAM = """
 import importlib, importlib.util, json, sys, time
 import numpy, normlab.norms.contract, normlab.catalog.hookspecs, normlab.catalog.signature, normlab.ops
@@ -34,7 +34,7 @@ for name, file in json.loads(sys.argv[1]):
 print("\\n" + json.dumps(costs))
 """
 _ATTEMPTS = 3
-#: Where the shipped methods are, which are measured in one process, since they are many.
+#: The modules of the shipped methods, which are measured together, since a process for each takes half a second.
 _BUILT_IN, _PLUGINS = ("normlab.norms.batch", "normlab.norms.none"), "normlab_plugins"
 
 
@@ -42,7 +42,7 @@ class ImportCost(NamedTuple):
     """What an import costs.
 
     Attributes:
-        milliseconds: Processor time, the least of some attempts.
+        milliseconds: Processor time, the least of several attempts.
         loads_mxnet: Whether MXNet is loaded after it.
     """
 
@@ -84,7 +84,10 @@ _HIGH = ImportCost(float("inf"), loads_mxnet=False)
 
 @cache
 def _shipped() -> dict[str, ImportCost]:
-    """Measure all shipped modules in one process; one that follows a costly one may be found too high."""
+    """Measure all shipped modules in one process.
+
+    Once one of them has loaded MXNet, all that follow count as loading it; they are then measured again, alone.
+    """
     spec = find_spec(_PLUGINS)
     folders = spec.submodule_search_locations if spec else None
     names = [*_BUILT_IN, *(module.name for module in pkgutil.walk_packages(folders, f"{_PLUGINS}."))]

@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from normlab.conformance.check import CheckFailed, require
 from normlab.training.randomness import generator
 
-#: Arrays of any type, float64 where nothing else is said.
+#: An array of any type; float64 unless stated otherwise.
 Array = NDArray[Any]
 
-#: Difference allowed between two orders of the same float32 sums, as a share of the largest number.
+#: Difference allowed between two orders of the same float32 sums, relative to the largest number.
 ROUNDING = 1e-5
 
 
-def close(found: Array, expected: Array, message: str, *, tolerance: float = ROUNDING) -> None:
-    """Require that arrays agree but for rounding.
+def require_close(found: Array, expected: Array, message: str, *, tolerance: float = ROUNDING) -> None:
+    """Require that two arrays agree up to rounding.
 
     Args:
         found: One array.
         expected: The other.
-        message: What it means if they don't.
-        tolerance: Difference allowed, as a share of the largest number, or of 1 if that is more.
+        message: What a difference means.
+        tolerance: Difference allowed, relative to the largest number or to 1, whichever is larger.
 
     Raises:
-        CheckFailed: They differ by more, in shape, or in where they are not finite.
+        CheckFailed: They differ in shape, in where they are finite, or by more than the tolerance.
     """
     require(found.shape == expected.shape, f"{message} (shapes {found.shape} and {expected.shape})")
     finite = np.isfinite(expected)
@@ -38,23 +38,20 @@ def close(found: Array, expected: Array, message: str, *, tolerance: float = ROU
     require(difference <= tolerance, f"{message} (off by {difference:.2g})")
 
 
-def all_close(
+def require_all_close(
     found: Mapping[str, Array], expected: Mapping[str, Array], message: str, *, tolerance: float = ROUNDING
 ) -> None:
-    """Require that arrays of the same names agree but for rounding; `message` has a place for `{name}`."""
+    """Require that arrays of the same names agree up to rounding; `{name}` in the message becomes the name."""
     for name, value in expected.items():
-        close(found[name], value, message.format(name=name), tolerance=tolerance)
-
-
-_DIRECTIONS = 3
+        require_close(found[name], value, message.format(name=name), tolerance=tolerance)
 
 
 class Precision(NamedTuple):
-    """How finely a type resolves.
+    """What finite differences can resolve in a floating-point type.
 
     Attributes:
-        steps: Steps of central differences; the first suits smooth functions, the smaller ones avoid kinks.
-        tolerance: Error allowed, as a share of the derivative along an average direction.
+        steps: Steps of central differences. The first suits smooth functions, the smaller ones avoid kinks.
+        tolerance: Error allowed, relative to the derivative along an average direction.
         unit: Relative rounding error of one number.
     """
 
@@ -65,9 +62,10 @@ class Precision(NamedTuple):
 
 DOUBLE = Precision((1e-4, 1e-5, 1e-6), 1e-6, 2.0**-53)
 SINGLE = Precision((1e-2, 3e-3, 1e-3, 3e-4), 5e-3, 2.0**-24)
+_DIRECTIONS = 3
 
 
-def agree(
+def require_gradient(
     function: Callable[[Array], Array],
     point: Array,
     gradient: Array,
@@ -75,18 +73,18 @@ def agree(
     precision: Precision,
     what: str,
 ) -> None:
-    """Hold a gradient against central differences along random directions.
+    """Require that a gradient agrees with central differences along random directions.
 
-    A right gradient agrees at one of the steps: at a large one unless a kink lies within it, at a small one as far as
-    rounding lets it. A wrong one agrees at none.
+    A correct gradient agrees at one of the steps at least: at a large one unless a kink lies within it, at a small one
+    as far as rounding allows. A wrong one agrees at none.
 
     Args:
-        function: From an array like `point` to the output.
-        point: Where, float64.
-        gradient: The gradient of `sum(cotangent * output)` there.
+        function: Maps an array like `point` to the output.
+        point: Where the gradient is taken, float64.
+        gradient: The gradient of `sum(cotangent * output)` at the point.
         cotangent: Weights of the output.
         precision: Steps and tolerance.
-        what: What the gradient is of, for the message.
+        what: What the gradient is with respect to, for the message.
 
     Raises:
         CheckFailed: They differ.
@@ -104,4 +102,6 @@ def agree(
             if abs(measured - claimed) <= precision.tolerance * max(typical, abs(measured)) + rounding:
                 break
         else:
-            raise CheckFailed(f"{what}: along a direction the gradient says {claimed:.6g}, differences {measured:.6g}")
+            raise CheckFailed(
+                f"{what}: along one direction the gradient is {claimed:.6g}, finite differences give {measured:.6g}"
+            )

@@ -1,8 +1,7 @@
-"""Run checks on a method: all of them, in the order in which they are listed."""
+"""All checks in their order, and the functions that run them on a method."""
 
 from __future__ import annotations
 
-import gc
 import io
 import time
 import warnings
@@ -20,54 +19,55 @@ from normlab.conformance.check import (
     Check,
     CheckFailed,
     Outcome,
+    collect_expected_failures,
     describe_error,
-    expectations,
 )
 from normlab.conformance.checks import (
-    batch,
+    batch_dependence,
     declaration,
     gradients,
     isolation,
     learning,
+    outputs,
     reference,
-    state,
+    running_state,
     steps,
     traits,
-    values,
 )
-from normlab.conformance.subjects.places import HOSTED, STEPPING, Place, places
+from normlab.conformance.subjects.places import HOSTED, STEPPING, Place, find_places
 from normlab.conformance.subjects.specimen import Specimen
 from normlab.conformance.subjects.stepper import Stepper
 from normlab.errors import SpecError, suggestion
 from normlab.norms.contract import Norm
 
-#: Those that tell what is wrong in the simplest terms come first.
+#: The checks whose messages are easiest to understand come first.
 _MODULES: tuple[ModuleType, ...] = (
     declaration,
     traits,
-    values,
+    outputs,
     isolation,
-    batch,
-    state,
+    batch_dependence,
+    running_state,
     gradients,
     reference,
     steps,
     learning,
 )
 
+#: All checks by name, in the order in which they are run and listed.
 CHECKS: dict[str, Check] = {
     each.name: each for module in _MODULES for each in vars(module).values() if isinstance(each, Check)
 }
 
-#: Whoever fails this one can't be made, so that the other checks have nothing to look at.
+#: A method that fails this check cannot be built, so the remaining checks cannot run.
 FIRST = "constructs_from_defaults"
 
 
-def chosen(names: Iterable[Any]) -> list[Check]:
-    """The checks of these names, in the order of all; all of them if there are no names.
+def select(names: Iterable[Any]) -> list[Check]:
+    """Return the checks with these names, in the order of `CHECKS`; without names, all of them.
 
     Raises:
-        SpecError: There is no check of a name.
+        SpecError: A name is unknown.
     """
     wanted = set(names)
     for name in sorted(wanted - set(CHECKS)):
@@ -75,8 +75,24 @@ def chosen(names: Iterable[Any]) -> list[Check]:
     return [each for name, each in CHECKS.items() if not wanted or name in wanted]
 
 
-class Laboratory:
-    """Runs checks on one method; what stands at a place is made once, and brought back to its start for each check.
+def select_applicable(norm: Norm, only: Iterable[str] = ()) -> list[Check]:
+    """Return the checks that apply to a method.
+
+    Args:
+        norm: The method.
+        only: Names of checks to select from; without any, all.
+
+    Raises:
+        SpecError: A name is unknown.
+    """
+    checker = MethodChecker(norm)
+    return [check for check in select(only) if checker.places_of(check)]
+
+
+class MethodChecker:
+    """Runs checks on one method.
+
+    The subject at a place is built once. Before each check its values are reset to those at the start.
 
     Args:
         norm: The method.
@@ -84,48 +100,43 @@ class Laboratory:
 
     def __init__(self, norm: Norm) -> None:
         self.norm = norm
-        self._subjects: dict[Place, Any] = {}
-        self._starts: dict[Place, dict[str, Any]] = {}
+        self._specimens: dict[Place, tuple[Specimen, dict[str, Any]]] = {}
 
-    def concerns(self, check: Check) -> list[Place]:
-        """The places at which a check concerns the method."""
-        return [place for place in places(self.norm) if check.applies(self.norm, place)]
+    def places_of(self, check: Check) -> list[Place]:
+        """Return the places at which a check applies to the method."""
+        return [place for place in find_places(self.norm) if check.applies(self.norm, place)]
 
-    def examine(self, check: Check) -> None:
-        """Run a check at every place that it concerns.
+    def run(self, check: Check) -> None:
+        """Run a check at every place where it applies.
 
         Raises:
-            CheckFailed: It failed, with the first place at which it did.
+            CheckFailed: It failed; the message starts with the first place where it did.
         """
-        for place in self.concerns(check):
-            self._examine(check, place)
+        for place in self.places_of(check):
+            self._run_at(place, check)
 
-    def _examine(self, check: Check, place: Place) -> None:
+    def _run_at(self, place: Place, check: Check) -> None:
+        at = f"{place}: " if place.way in (*HOSTED, *STEPPING) else ""
         try:
             with no_compiled_functions():
                 check.run(self._subject(place))
         except CheckFailed as failure:
-            raise CheckFailed(_at(place, str(failure))) from failure
+            raise CheckFailed(f"{at}{failure}") from failure
         except (Exception, SystemExit) as error:
-            raise CheckFailed(_at(place, f"it raises {describe_error(error)}")) from error
+            raise CheckFailed(f"{at}it raises {describe_error(error)}") from error
 
     def _subject(self, place: Place) -> Any:
-        if place.way in HOSTED:
-            return self._specimen(place)
-        return Stepper(self.norm, place) if place.way in STEPPING else self.norm
-
-    def _specimen(self, place: Place) -> Specimen:
-        if place not in self._subjects:
-            specimen = Specimen(self.norm, place)
-            specimen.stir()
-            self._subjects[place] = specimen
-            self._starts[place] = specimen.values()
-        self._subjects[place].assign(self._starts[place])
-        return self._subjects[place]  # type: ignore[no-any-return] # it is what was put there
-
-
-def _at(place: Place, message: str) -> str:
-    return message if place.way not in (*HOSTED, *STEPPING) else f"{place}: {message}"
+        if place.way in STEPPING:
+            return Stepper(self.norm, place)
+        if place.way not in HOSTED:
+            return self.norm
+        if place not in self._specimens:
+            new = Specimen(self.norm, place)
+            new.perturb()
+            self._specimens[place] = new, new.values()
+        specimen, start = self._specimens[place]
+        specimen.assign(start)
+        return specimen
 
 
 def check_norm(
@@ -139,57 +150,40 @@ def check_norm(
 
     Args:
         norm: The method.
-        only: Names of checks; without any, all that concern the method.
+        only: Names of checks; without any, all that apply to the method.
         expected_failures: Further checks that it is expected to fail, with the reasons.
-        done: Called with each outcome as it comes.
+        done: Called with each outcome.
 
     Returns:
-        An outcome for each check that concerns the method. If it can't be made with its default parameters, that is
-        the last one: there is nothing for the others to look at.
+        The outcome of each check that applies. If the method cannot be built with its default parameters, the outcome
+        that says so is the last one.
 
     Raises:
-        SpecError: A name is that of no check.
+        SpecError: The name of a check is unknown.
     """
-    chosen(expected_failures or ())
-    expected = {**expectations(norm), **(expected_failures or {})}
-    laboratory = Laboratory(norm)
+    select(expected_failures or ())
+    expected = {**collect_expected_failures(norm), **(expected_failures or {})}
+    checker = MethodChecker(norm)
     outcomes = []
-    for check in concerning(norm, only):
-        outcome = _outcome(laboratory, check, expected.get(check.name, ""))
+    for check in select_applicable(norm, only):
+        outcome = _outcome(checker, check, expected.get(check.name, ""))
         outcomes.append(outcome)
         done(outcome)
         if check.name == FIRST and outcome.result != PASSED:
             break
-    # compiled graphs are part of cycles, and hold memory of their own
-    del laboratory
-    gc.collect()
     return outcomes
 
 
-def concerning(norm: Norm, only: Iterable[str] = ()) -> list[Check]:
-    """The checks that concern a method.
-
-    Args:
-        norm: The method.
-        only: Names of checks to choose from; without any, all.
-
-    Raises:
-        SpecError: There is no check of a name.
-    """
-    laboratory = Laboratory(norm)
-    return [check for check in chosen(only) if laboratory.concerns(check)]
-
-
-def _outcome(laboratory: Laboratory, check: Check, reason: str) -> Outcome:
+def _outcome(checker: MethodChecker, check: Check, reason: str) -> Outcome:
     started = time.perf_counter()
     result, why = PASSED, ""
     try:
-        # what a method prints and warns of is for one of the checks to tell, not for the screen
+        # the check `is_quiet` reports what a method prints and warns of
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            laboratory.examine(check)
+            checker.run(check)
     except CheckFailed as failure:
         result, why = FAILED, str(failure)
     if reason:
         result, why = (EXPECTED, reason) if result == FAILED else (UNEXPECTED, f"expected to fail: {reason}")
-    return Outcome(laboratory.norm.name, check.name, result, check.meaning, why, time.perf_counter() - started)
+    return Outcome(checker.norm.name, check.name, result, check.meaning, why, time.perf_counter() - started)

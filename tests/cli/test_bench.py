@@ -9,8 +9,8 @@ from cli_tools import normlab
 
 from normlab.backend.mxnet import mxnet
 from normlab.cli.views import bench_view
-from normlab.conformance.cost import WARM_UP, bytes_in_use, costs, ticks
-from normlab.conformance.subjects.cost_subjects import OPERATOR, Asked
+from normlab.conformance.cost import WARM_UP, bytes_in_use, count_ticks, measure_costs
+from normlab.conformance.cost_subjects import OPERATOR, MethodToMeasure
 from normlab.norms.contract import Norm
 from normlab.norms.ways import NormInitialize, NormLayer, NormResidual
 
@@ -162,7 +162,7 @@ def test_ways_around_the_optimizers_step_have_no_backward_pass(capsys):
 
 def test_a_method_that_can_not_be_compiled_is_measured_and_told_of(capsys, plugin):
     slow = by_name(normlab(capsys, "bench", "slow", *plugin, *SMALL, "--json"))["slow"]
-    assert slow["note"] == "not compiled: it can't be traced"
+    assert slow["note"] == "not compiled: it cannot be traced"
     assert slow["forward_ms"] >= 20
     assert slow["ratio"] > 1
 
@@ -206,12 +206,12 @@ def test_a_setting_reaches_every_method_that_has_it_and_what_is_named_wins(capsy
 def test_residual_and_initialize_ways_have_rows_of_their_own():
     norm = Norm("both", residual=Joining, initialize=Starting)
     calls = []
-    _, on_rows, once = costs([Asked("both", norm, {})], (4, 8), 1, done=lambda: calls.append(1))
+    _, on_rows, once = measure_costs([MethodToMeasure("both", norm, {})], (4, 8), 1, done=lambda: calls.append(1))
     assert (on_rows.way, on_rows.ratio) == ("residual", None)
     assert "NCHW" in on_rows.note
-    assert (once.way, once.note) == ("initialize", "acts once, before the first step")
-    assert len(calls) == ticks([Asked("both", norm, {})], 1) == 2 + WARM_UP + 1
-    _, on_maps, _ = costs([Asked("both", norm, {})], (4, 8, 3, 2), 1)
+    assert (once.way, once.note) == ("initialize", "it acts once, before the first step")
+    assert len(calls) == count_ticks([MethodToMeasure("both", norm, {})], 1) == 2 + WARM_UP + 1
+    _, on_maps, _ = measure_costs([MethodToMeasure("both", norm, {})], (4, 8, 3, 2), 1)
     assert on_maps.ratio > 0
 
 
@@ -220,7 +220,7 @@ def test_memory_is_that_of_the_arrays_kept():
     shape = (64, 16, 32, 32)
     array = 4 * 64 * 16 * 32 * 32
     norms = [Norm("keeping", layer=Keeping)]
-    operator, keeping = costs([Asked(norm.name, norm, {}) for norm in norms], shape, 1)
+    operator, keeping = measure_costs([MethodToMeasure(norm.name, norm, {}) for norm in norms], shape, 1)
     # the operator keeps its output; the other the input of each backward operator too
     assert array <= operator.memory < 1.2 * array
     assert 4 * array <= keeping.memory < 4.5 * array
@@ -240,7 +240,7 @@ def test_bytes_of_an_array_are_counted_while_it_lives():
 
 def test_the_usual_shapes_are_measured_where_none_is_asked_for(monkeypatch):
     seen = []
-    monkeypatch.setattr(bench_view, "costs", lambda _, shape, rounds, **__: seen.append((shape, rounds)) or [])
+    monkeypatch.setattr(bench_view, "measure_costs", lambda _, shape, rounds, **__: seen.append((shape, rounds)) or [])
     tables = bench_view.measure([], [], 7)
     assert seen == [((100, 100), 7), ((64, 16, 32, 32), 7), ((64, 64, 8, 8), 7)]
     assert [table.name for table in tables] == ["hidden layer of a perceptron", "early convolution", "late convolution"]

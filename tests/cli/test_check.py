@@ -63,7 +63,7 @@ def test_good_file_passes_everything_and_the_table_says_what_each_check_means(ca
     assert (ended.status, ended.err) == (0, "")
     assert re.fullmatch(r"mine: \d\d passed in \d+\.\d seconds", ended.out.splitlines()[-1])
     assert "gradient_of_input" in ended.out
-    assert "The gradient of the input is that of finite differences" in ended.out
+    assert "The gradient of the input agrees with finite differences" in ended.out
     assert "\x1b" not in ended.out
 
 

@@ -92,20 +92,23 @@ def test_name_of_the_class_is_made_from_the_name_and_hides_nothing(name, class_n
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("My-Norm", "is no name of a norm; expected small letters, digits and '_', at most 40; did you mean 'my_norm'"),
-        ("../evil", "'../evil' is no name of a norm; .*did you mean 'evil'"),
-        ("a/b", "is no name of a norm"),
-        ("/etc/x", "is no name of a norm"),
-        ("", "'' is no name of a norm"),
-        ("7up", "is no name of a norm"),
-        ("n" * 41, "is no name of a norm"),
-        ("x\ny", "is no name of a norm"),
-        ("batch", "norm 'batch' is there already, from normlab .*; choose another name"),
-        ("none", "norm 'none' is there already"),
-        ("lambda", "'lambda' means something else in Python; choose another name"),
-        ("true", "'true' means something else in YAML; choose another name"),
-        ("random", r"random\.py: there is a Python module 'random', which it would hide; choose another name"),
-        ("numpy", r"numpy\.py: there is a Python module 'numpy'"),
+        (
+            "My-Norm",
+            "is not a valid name; expected lower-case letters, digits and '_', at most 40; did you mean 'my_norm'",
+        ),
+        ("../evil", "'../evil' is not a valid name; .*did you mean 'evil'"),
+        ("a/b", "is not a valid name"),
+        ("/etc/x", "is not a valid name"),
+        ("", "'' is not a valid name"),
+        ("7up", "is not a valid name"),
+        ("n" * 41, "is not a valid name"),
+        ("x\ny", "is not a valid name"),
+        ("batch", "norm 'batch' exists already, in normlab .*; choose another name"),
+        ("none", "norm 'none' exists already"),
+        ("lambda", "'lambda' has a meaning of its own in Python; choose another name"),
+        ("true", "'true' has a meaning of its own in YAML; choose another name"),
+        ("random", r"random\.py: would hide the installed Python module 'random'; choose another name"),
+        ("numpy", r"numpy\.py: would hide the installed Python module 'numpy'"),
     ],
 )
 def test_name_that_can_not_be_used_is_refused(name, message, capsys, here):
@@ -122,7 +125,7 @@ def test_nothing_is_overwritten(option, capsys, here):
     target.write_text("mine")
     ended = normlab(capsys, "new", "my_norm", *option)
     assert (ended.status, ended.out) == (2, "")
-    assert ended.err == f"{target.name}: exists and is not overwritten; choose another name, or move it away\n"
+    assert ended.err == f"{target.name}: exists already and is not overwritten; choose another name, or move it away\n"
     assert target.read_text() == "mine"
 
 
@@ -194,7 +197,7 @@ def test_package_of_a_module_that_is_installed_is_refused(capsys, site):
     (site / "normlab_my_norm.py").touch()
     ended = normlab(capsys, "new", "my_norm", "--package")
     assert ended.status == 2
-    assert "there is a Python module 'normlab_my_norm'" in ended.err
+    assert "would hide the installed Python module 'normlab_my_norm'" in ended.err
 
 
 def test_new_does_not_load_mxnet(here):

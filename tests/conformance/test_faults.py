@@ -1,4 +1,4 @@
-"""Wrong methods: each is caught by the check that is to catch it, which lets its right counterpart pass."""
+"""Each faulty method fails the check meant for its fault, and its correct counterpart passes that check."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
-    # declared
-    Fault("constructs_from_defaults", declarations.WithoutDefault, declarations.Scaled, why="offset"),
+    # declaration
+    Fault("constructs_from_defaults", declarations.WithoutDefault, declarations.Scaled, why="factor"),
     Fault("constructs_from_defaults", declarations.DefaultOutOfBounds, declarations.Scaled, why="greater than 0"),
-    Fault("parameters_fit_in_a_spec", declarations.DefaultOfAnotherWorld, declarations.Scaled, why="offset"),
-    Fault("refuses_bad_parameters", declarations.TakesAnything, declarations.Scaled, why="factor takes anything"),
-    Fault("explains_its_parameters", declarations.Unexplained, declarations.Scaled, why="offset"),
+    Fault("parameters_fit_in_a_spec", declarations.DefaultOfAnotherWorld, declarations.Scaled, why="factor"),
+    Fault("refuses_bad_parameters", declarations.TakesAnything, declarations.Scaled, why="factor accepts any value"),
+    Fault("explains_its_parameters", declarations.Unexplained, declarations.Scaled, why="gain"),
     Fault("has_methods_of_its_ways", declarations.WithoutForward, declarations.Scaled, why="no hybrid_forward"),
-    Fault("refuses_other_layouts", declarations.DropsLayout, sound.Batch, why="NC is taken"),
+    Fault("refuses_other_layouts", declarations.DropsLayout, sound.Batch, why="layout NC is accepted"),
     Fault("takes_what_a_site_tells", declarations.DropsInitializer, sound.Example, why="gamma"),
     Fault("infers_channels", declarations.FixesChannels, sound.Example),
     Fault("shift_is_as_declared", layers.BetaMultiplies, sound.Example, why="beta"),
@@ -36,7 +36,7 @@ FAULTS = [
     Fault("activation_is_replaced", layers.ReplacesNothing, sound.Swish, why="f(-x) = -f(x)"),
     Fault("hybridizable_is_as_declared", layers.BackwardForgotten, layers.OwnBackward, why="set hybridizable = False"),
     Fault("hybridizable_is_as_declared", behaviour.CouldBeCompiled, layers.OwnBackward, why="it compiles"),
-    # values
+    # outputs
     Fault("keeps_shape_and_type", layers.WrongShape, sound.Batch, why="layer NCHW"),
     Fault("keeps_shape_and_type", others.WeightFlattened, sound.Weight, "weight", why="weight conv"),
     Fault("output_follows_input", layers.NothingWithoutPositions, sound.Instance, why="layer NC"),
@@ -60,7 +60,7 @@ FAULTS = [
     Fault("devices_agree", behaviour.StaysOnFirstDevice, sound.Example, why="second device"),
     Fault("is_quiet", behaviour.Prints, sound.Example, why="prints"),
     Fault("is_quiet", behaviour.Warns, sound.Example, why="this may change"),
-    # batch
+    # dependence on the batch
     Fault("examples_are_independent", behaviour.Undeclared, sound.Example, why="depends_on_batch"),
     Fault("examples_are_independent", layers.StatisticsOverExamples, sound.Example, why="depends_on_batch"),
     Fault("batch_matters_as_declared", behaviour.DeclaredForNothing, sound.Batch, why="change nothing"),
@@ -69,14 +69,14 @@ FAULTS = [
     Fault("takes_its_minimum_batch", behaviour.TooFewExamples, sound.Batch, why="raise minimum_batch"),
     Fault("takes_any_batch_size", behaviour.TiedToBatchSize, sound.Example, why="after one of another size"),
     Fault("positions_are_alike", layers.StatisticsOverRows, sound.Instance, why="over one axis"),
-    # state
+    # running state
     Fault("state_moves_in_training", behaviour.VarianceNeverUpdated, sound.Batch, why="'running_var'"),
     Fault("state_moves_once", behaviour.OperatorWrites, sound.Batch, why="1 backward pass"),
     Fault("state_rests_in_prediction", behaviour.UpdatesInPrediction, sound.Batch),
-    Fault("state_rests_in_prediction", behaviour.OperatorWrites, sound.Batch, why="prediction changed"),
+    Fault("state_rests_in_prediction", behaviour.OperatorWrites, sound.Batch, why="inference changed"),
     Fault("frozen_state_rests", behaviour.OperatorWrites, sound.Batch, why="changed"),
     # gradients
-    Fault("gradient_of_input", layers.GradientCut, sound.Batch, why="the gradient says 0"),
+    Fault("gradient_of_input", layers.GradientCut, sound.Batch, why="the gradient is 0"),
     Fault("gradient_of_input", layers.GradientWithoutVariance, sound.Batch),
     Fault("gradient_of_input", layers.WrongBackward, layers.OwnBackward),
     Fault("gradient_of_input", others.WeightGradientCut, sound.Weight, "weight"),
@@ -84,11 +84,11 @@ FAULTS = [
     Fault("gradient_of_parameters", layers.WrongGradientOfGamma, sound.Batch, why="'gamma'"),
     Fault("every_parameter_learns", layers.UnusedParameter, sound.Example, why="'rho'"),
     Fault("backward_can_be_repeated", layers.WearsOut, layers.OwnBackward),
-    # references
+    # reference
     Fault("matches_reference", layers.EpsilonOutside, sound.Batch, why="reference()"),
     Fault("matches_reference", layers.KeepsTooMuch, sound.Batch, why="running_mean"),
     Fault("start_is_of_what_is_declared", others.StartsUndeclared, sound.Weight, "weight", why="'gain'"),
-    # steps
+    # optimizer steps
     Fault("step_keeps_shape_and_type", others.FlattensGradient, sound.Clip, "gradient"),
     Fault("step_is_finite", others.DividesByNorm, sound.Clip, "gradient", why="times 0"),
     Fault("step_shows_nan", others.ClipHidesNan, sound.Clip, "gradient"),
@@ -104,7 +104,7 @@ FAULTS = [
     Fault("initialization_repeats_itself", others.HalvesByChance, sound.Halve, "initialize"),
 ]
 
-#: Faults that no class alone has; each has a test below or beside those of expected failures.
+#: Checks whose faults are not in a class; each has a test below or in test_suite.py.
 ELSEWHERE = {"tells_what_it_is", "imports_without_mxnet", "expects_failures_by_name"}
 
 
@@ -115,7 +115,7 @@ def outcome(factory, way, check):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}-{fault.wrong.__name__}")
-def test_check_catches_the_wrong_one_and_passes_the_right_one(fault):
+def test_check_fails_the_faulty_method_and_passes_the_correct_one(fault):
     wrong = outcome(fault.wrong, fault.way, fault.check)
     assert wrong.result == FAILED
     assert fault.why in wrong.why
@@ -123,7 +123,7 @@ def test_check_catches_the_wrong_one_and_passes_the_right_one(fault):
     assert (right.result, right.why) == (PASSED, "")
 
 
-def test_every_check_has_a_fault_that_it_catches():
+def test_every_check_catches_a_fault():
     assert {fault.check for fault in FAULTS} | ELSEWHERE == set(CHECKS)
 
 
@@ -140,10 +140,10 @@ RIGHT = {
 @pytest.mark.parametrize(
     ("way", "factory"), [(way, each) for way, several in RIGHT.items() for each in several], ids=str
 )
-def test_right_methods_pass_all_checks(way, factory):
+def test_correct_methods_pass_all_checks(way, factory):
     norm = Norm("subject", title="Subject of a test", formula="y = x", **{way: factory})
     problems = {each.check: each.why for each in check_norm(norm) if not each.good}
-    # the sound ones have parameters that are not explained
+    # their parameters have no descriptions
     assert set(problems) <= {"explains_its_parameters"}
 
 
@@ -151,28 +151,28 @@ def test_right_methods_pass_all_checks(way, factory):
     ("facts", "why"),
     [
         ({"formula": ""}, "no formula"),
-        ({"authors": "Wu, He", "year": 2018, "paper": ""}, "can't be found"),
-        ({"paper": "Group Normalization"}, "can't be found"),
+        ({"authors": "Wu, He", "year": 2018, "paper": ""}, "is not a reference"),
+        ({"paper": "Group Normalization"}, "is not a reference"),
         ({"provenance": "sure"}, "provenance"),
     ],
 )
-def test_method_that_does_not_tell_what_it_is_is_caught(facts, why):
-    told = {"title": "Subject", "formula": "y = x", "paper": "arXiv:1803.08494", **facts}
-    (only,) = check_norm(Norm("subject", layer=sound.Example, **told), only=["tells_what_it_is"])
+def test_incomplete_description_is_caught(facts, why):
+    description = {"title": "Subject", "formula": "y = x", "paper": "arXiv:1803.08494", **facts}
+    (only,) = check_norm(Norm("subject", layer=sound.Example, **description), only=["tells_what_it_is"])
     assert (only.result, why in only.why) == (FAILED, True)
 
 
 @pytest.mark.parametrize(
-    ("first_line", "why"),
+    ("first_lines", "why"),
     [
         ("from normlab.backend.mxnet import mxnet; mx = mxnet()", "loads MXNet"),
         ("import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass", "ms"),
         ("", ""),
     ],
 )
-def test_import_that_is_dear_is_caught(tmp_path, first_line, why):
+def test_slow_import_and_import_of_mxnet_are_caught(tmp_path, first_lines, why):
     file = tmp_path / "my_norm.py"
-    file.write_text(first_line + "\nfrom normlab.norm import NormLayer\n", encoding="utf-8")
+    file.write_text(first_lines + "\nfrom normlab.norm import NormLayer\n", encoding="utf-8")
     factory = type("Mine", (sound.Example,), {"__module__": "normlab_plugin_file_of_a_test"})
     norm = Norm("subject", layer=factory, source=Source(file=str(file)))
     (only,) = check_norm(norm, only=["imports_without_mxnet"])

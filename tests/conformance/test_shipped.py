@@ -1,4 +1,4 @@
-"""Every method that comes with normlab keeps the contract."""
+"""Run the conformance suite on every method that normlab ships."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from normlab.conformance import parametrize_with_checks
 NORMS = [norm for norm in catalog(third_party=False).norms.entries.values() if norm.source.distribution == "normlab"]
 
 
-def test_built_in_methods_are_among_them():
+def test_built_in_methods_are_included():
     assert {"none", "batch"} <= {norm.name for norm in NORMS}
 
 

@@ -1,4 +1,4 @@
-"""What checks look at: blocks on devices and in modes, steps, small networks, imports, errors."""
+"""The subjects of checks: blocks on devices and in modes, optimizer steps, small networks, imports, errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from normlab.backend.mxnet import mxnet
 from normlab.conformance import CHECKS
 from normlab.conformance.check import CheckFailed, check, describe_error, require
 from normlab.conformance.import_cost import import_cost
-from normlab.conformance.subjects.places import WHOLE, Place, defaults, made
-from normlab.conformance.subjects.probe import CLASSES, EXAMPLES, layouts, losses, network, task
+from normlab.conformance.subjects.places import WHOLE, Place, build_at, default_parameters
+from normlab.conformance.subjects.small_network import (
+    CLASSES,
+    EXAMPLES,
+    build_network,
+    find_layouts,
+    make_task,
+    train,
+)
 from normlab.conformance.subjects.specimen import EAGER, GRAPH, PLAIN, Specimen
 from normlab.conformance.subjects.stepper import Stepper
 from normlab.errors import PluginBroken, SpecError
@@ -41,7 +48,7 @@ def test_training_pass_moves_state_unless_it_is_frozen(how):
 
 
 @pytest.mark.parametrize("how", [GRAPH, EAGER, PLAIN])
-def test_mode_is_the_one_that_is_asked_for_whether_or_not_gradients_are(how):
+def test_mode_is_the_requested_one_with_and_without_gradients(how):
     subject = batch()
     inputs = subject.inputs()
     ones = np.ones_like(inputs[0])
@@ -71,7 +78,7 @@ def test_each_device_has_its_own_state_and_the_same_parameters():
     np.testing.assert_array_equal(zero["gamma"], one["gamma"])
 
 
-def test_batch_is_twice_the_minimum_if_that_is_more_than_usual():
+def test_batch_is_at_least_twice_the_minimum():
     greedy = type("Greedy", (sound.Batch,), {"minimum_batch": 10})
     assert Specimen(norm_of(layer=greedy), Place("layer", "NC")).batch == 20
 
@@ -81,20 +88,20 @@ def test_nothing_is_recorded_without_a_cotangent():
     assert (done.input_gradients, done.gradients) == ([], {})
 
 
-def test_method_that_can_not_be_compiled_is_run_eagerly():
+def test_method_that_cannot_be_compiled_runs_eagerly():
     subject = Specimen(norm_of(layer=behaviour.TiedToBatchSize), Place("layer", "NC"))
     subject.run(subject.inputs(batch=4), training=True, how=GRAPH)
     assert subject.method.count == 4
 
 
-def test_methods_are_made_with_their_defaults_and_what_the_site_tells():
-    method = made(norm_of(layer=sound.Batch), Place("layer", "NC"), in_channels=3, activation="relu")
+def test_methods_are_built_with_defaults_and_arguments_of_the_site():
+    method = build_at(norm_of(layer=sound.Batch), Place("layer", "NC"), in_channels=3, activation="relu")
     assert (method.epsilon, method.layout, method.in_channels, method.activation) == (1e-3, "NC", 3, "relu")
-    assert made(norm_of(layer=sound.Batch), Place("layer", "NC"), epsilon=1.0).epsilon == 1.0
-    assert defaults(norm_of(layer=sound.Batch, gradient=sound.Clip)) == {"epsilon": 1e-3, "most": 5.0}
+    assert build_at(norm_of(layer=sound.Batch), Place("layer", "NC"), epsilon=1.0).epsilon == 1.0
+    assert default_parameters(norm_of(layer=sound.Batch, gradient=sound.Clip)) == {"epsilon": 1e-3, "most": 5.0}
 
 
-def test_steps_see_ordinary_parameters_and_those_of_the_methods_layer():
+def test_steps_cover_ordinary_parameters_and_those_of_the_methods_layer():
     class Gated(sound.Example):
         def __init__(self, **site):
             super().__init__(**site)
@@ -108,7 +115,7 @@ def test_steps_see_ordinary_parameters_and_those_of_the_methods_layer():
     assert names["site0.norm.rho"] == (8, 2)
 
 
-def test_steps_get_what_their_way_gets():
+def test_steps_pass_the_arguments_of_their_way():
     gradient, project = (
         Stepper(norm_of(gradient=sound.Clip), Place("gradient")),
         Stepper(norm_of(project=sound.Ball), Place("project")),
@@ -129,8 +136,8 @@ def test_steps_get_what_their_way_gets():
         ({"gradient": sound.Clip}, ("NC", "NCHW")),
     ],
 )
-def test_small_networks_are_of_the_layouts_in_which_a_method_can_be(ways, expected):
-    assert layouts(norm_of(**ways)) == expected
+def test_small_networks_have_the_layouts_of_the_method(ways, expected):
+    assert find_layouts(norm_of(**ways)) == expected
 
 
 @pytest.mark.parametrize(
@@ -142,17 +149,17 @@ def test_small_networks_are_of_the_layouts_in_which_a_method_can_be(ways, expect
         ({"gradient": sound.Clip}, NormBlock, 0),
     ],
 )
-def test_small_network_of_images_holds_the_method_wherever_it_acts(ways, host, count):
-    small = network(norm_of(**ways), "NCHW")
+def test_small_network_has_the_method_wherever_it_acts(ways, host, count):
+    small = build_network(norm_of(**ways), "NCHW")
     assert sum(isinstance(block, host) for block in walk(small.block)) == count
-    images, labels = task("NCHW")
+    images, labels = make_task("NCHW")
     assert small.block(images).shape == (EXAMPLES, CLASSES)
     assert sorted(set(labels.asnumpy())) == [*range(CLASSES)]
 
 
-def test_small_networks_start_alike_whatever_the_method():
+def test_small_networks_start_the_same_whatever_the_method():
     digests = {
-        network(norm_of(**ways), "NC").initialization_digest
+        build_network(norm_of(**ways), "NC").initialization_digest
         for ways in ({"layer": sound.Batch}, {"project": sound.Ball})
     }
     assert len(digests) == 1
@@ -162,19 +169,19 @@ def test_small_networks_start_alike_whatever_the_method():
     ("ways", "falls"),
     [({"project": sound.Ball}, True), ({"project": others.Shrinks}, False), ({"gradient": sound.Clip}, True)],
 )
-def test_methods_around_the_step_act_on_learning(ways, falls):
-    before, after = losses(norm_of(**ways), "NC", 40)
+def test_methods_around_the_step_affect_learning(ways, falls):
+    before, after = train(norm_of(**ways), "NC", 40)
     assert (after < before / 3) is falls
 
 
-def test_method_at_the_start_acts_on_learning():
+def test_initialization_affects_learning():
     (plain, _), (halved, _) = (
-        losses(norm_of(**ways), "NC", 0) for ways in ({"gradient": sound.Clip}, {"initialize": sound.Halve})
+        train(norm_of(**ways), "NC", 0) for ways in ({"gradient": sound.Clip}, {"initialize": sound.Halve})
     )
     assert halved < plain
 
 
-def test_import_by_name_and_of_what_does_not_import(tmp_path):
+def test_module_is_imported_by_name_and_a_broken_file_is_an_error(tmp_path):
     assert not import_cost("normlab.norms.none", "").loads_mxnet
     file = tmp_path / "broken.py"
     file.write_text("import no_such_module\n", encoding="utf-8")
@@ -197,11 +204,11 @@ def raised(error):
         (PluginBroken("no such state"), "no such state (test"),
     ],
 )
-def test_errors_are_told_in_one_line_with_their_place(error, text):
+def test_errors_are_described_in_one_line_with_their_place(error, text):
     assert describe_error(raised(error)).startswith(text)
 
 
-def test_errors_of_mxnet_are_told_without_its_own_trace_and_time():
+def test_errors_of_mxnet_are_described_without_trace_and_time():
     with pytest.raises(mx.base.MXNetError) as caught:
         mx.nd.dot(mx.nd.ones((2, 3)), mx.nd.ones((2, 3))).wait_to_read()
     text = describe_error(caught.value)
@@ -215,7 +222,7 @@ def test_check_takes_name_and_meaning_from_its_function():
         """It is sound,
         as the whole of this sentence says.
 
-        More of it is not told.
+        The rest is not part of it.
         """
 
     assert (is_sound.name, is_sound.meaning) == ("is_sound", "It is sound, as the whole of this sentence says.")
@@ -224,12 +231,12 @@ def test_check_takes_name_and_meaning_from_its_function():
     assert not is_sound.applies(norm_of(layer=sound.Batch), Place(WHOLE))
 
 
-def test_method_that_can_not_be_made_is_concerned_by_all_checks_of_its_place():
+def test_all_checks_of_a_place_apply_to_a_method_that_cannot_be_built():
     refusing = type("Refusing", (sound.Batch,), {"layouts": ("NTC",)})
     assert CHECKS["examples_are_independent"].applies(norm_of(layer=refusing), Place("layer", "NC"))
 
 
 def test_requirement_that_does_not_hold_fails_with_its_message():
-    require(1, "is not told")
-    with pytest.raises(CheckFailed, match="is told"):
-        require([], "is told")
+    require(1, "is not raised")
+    with pytest.raises(CheckFailed, match="is raised"):
+        require([], "is raised")

@@ -1,4 +1,4 @@
-"""How checks are run: outcomes, expected failures, errors of methods, an author's own pytest."""
+"""Running checks: outcomes, expected failures, errors of methods, pytest of a plugin's author."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from faulty import behaviour, declarations, sound
 
 from normlab.conformance import CHECKS, Check, check_norm, parametrize_with_checks
 from normlab.conformance.check import EXPECTED, FAILED, PASSED, UNEXPECTED
-from normlab.conformance.subjects.places import Place, places
-from normlab.conformance.suite import concerning
+from normlab.conformance.subjects.places import Place, find_places
+from normlab.conformance.suite import select_applicable
 from normlab.errors import SpecError
 from normlab.norms.contract import Norm
 from normlab.norms.ways import NormLayer
@@ -26,35 +26,35 @@ def subject(factory, **facts):
 
 
 class Admitted(behaviour.Undeclared):
-    """Says of itself what it fails."""
+    """Declares the check that it fails."""
 
-    expected_failures = {DEPENDS: "it is batch normalization"}  # noqa: RUF012 - as an author writes it
+    expected_failures = {DEPENDS: "it is batch normalization"}  # noqa: RUF012 - the form that the docs show
 
 
 class Raises(NormLayer):
-    """Fails with an error of its own."""
+    """Raises an error of its own."""
 
     layouts = ("NC",)
 
     def hybrid_forward(self, F, x):
-        raise ZeroDivisionError("nobody\nexpects this")
+        raise ZeroDivisionError("two\nlines")
 
 
 class Leaves(Raises):
-    """Ends the process."""
+    """Exits the process."""
 
     def hybrid_forward(self, F, x):
         sys.exit(3)
 
 
 class Mismatched(Raises):
-    """Adds what can't be added."""
+    """Adds arrays of shapes that do not fit."""
 
     def hybrid_forward(self, F, x):
         return x + F.ones((3, 99))
 
 
-def test_there_are_at_least_24_checks_each_with_a_sentence():
+def test_every_check_has_a_one_sentence_meaning():
     assert len(CHECKS) >= 24
     for name, each in CHECKS.items():
         assert isinstance(each, Check)
@@ -63,7 +63,7 @@ def test_there_are_at_least_24_checks_each_with_a_sentence():
         assert 20 < len(each.meaning) < 130
 
 
-def test_outcomes_come_in_order_and_as_they_are_made():
+def test_outcomes_are_in_order_and_passed_to_the_callback():
     seen = []
     outcomes = check_norm(subject(sound.Example), only=["shows_nan", "keeps_shape_and_type"], done=seen.append)
     assert seen == outcomes
@@ -72,18 +72,18 @@ def test_outcomes_come_in_order_and_as_they_are_made():
 
 
 @pytest.mark.parametrize("norm", [subject(Admitted), subject(behaviour.Undeclared, expected_failures={DEPENDS: "why"})])
-def test_failure_that_is_expected_is_good_and_keeps_its_reason(norm):
+def test_expected_failure_is_good_and_has_its_reason(norm):
     (outcome,) = check_norm(norm, only=[DEPENDS])
     assert (outcome.result, outcome.good) == (EXPECTED, True)
     assert outcome.why in {"why", "it is batch normalization"}
 
 
-def test_reason_of_the_caller_goes_before_those_of_the_method():
-    (outcome,) = check_norm(subject(Admitted), only=[DEPENDS], expected_failures={DEPENDS: "as ordered"})
-    assert outcome.why == "as ordered"
+def test_reason_of_the_caller_replaces_that_of_the_method():
+    (outcome,) = check_norm(subject(Admitted), only=[DEPENDS], expected_failures={DEPENDS: "of the caller"})
+    assert outcome.why == "of the caller"
 
 
-def test_expected_failure_that_passes_is_not_good():
+def test_unexpected_pass_is_not_good():
     (outcome,) = check_norm(subject(sound.Example, expected_failures={DEPENDS: "habit"}), only=[DEPENDS])
     assert (outcome.result, outcome.good, outcome.why) == (UNEXPECTED, False, "expected to fail: habit")
 
@@ -91,7 +91,7 @@ def test_expected_failure_that_passes_is_not_good():
 @pytest.mark.parametrize(
     ("expected", "why"), [({"examples_are_independant": "x"}, "did you mean"), ({DEPENDS: ""}, "no reason"), ({}, "")]
 )
-def test_expectation_that_makes_no_sense_is_a_failure(expected, why):
+def test_expectation_for_an_unknown_check_or_without_reason_fails(expected, why):
     norm = subject(sound.Example, expected_failures=expected)
     (outcome,) = check_norm(norm, only=["expects_failures_by_name"])
     assert outcome.result == (FAILED if why else PASSED)
@@ -99,12 +99,12 @@ def test_expectation_that_makes_no_sense_is_a_failure(expected, why):
 
 
 @pytest.mark.parametrize("option", ["only", "expected_failures"])
-def test_name_of_no_check_is_refused(option):
+def test_unknown_check_is_refused(option):
     with pytest.raises(SpecError, match="unknown check 'lerns'; did you mean 'learns'"):
         check_norm(subject(sound.Example), **{option: {"lerns": "why"}})
 
 
-def test_method_that_can_not_be_made_stops_there():
+def test_checks_stop_if_the_method_cannot_be_built():
     outcomes = check_norm(subject(declarations.WithoutDefault))
     assert (outcomes[-1].check, outcomes[-1].result) == ("constructs_from_defaults", FAILED)
     assert len(outcomes) < 5
@@ -113,19 +113,19 @@ def test_method_that_can_not_be_made_stops_there():
 @pytest.mark.parametrize(
     ("factory", "why"),
     [
-        (Raises, "ZeroDivisionError: nobody expects this (test_suite.py:"),
+        (Raises, "ZeroDivisionError: two lines (test_suite.py:"),
         (Leaves, "SystemExit: 3"),
         (Mismatched, "layer NC: it raises MXNetError: "),
     ],
 )
-def test_error_of_a_method_is_a_failure_told_in_one_line(factory, why):
+def test_error_of_a_method_is_a_failure_in_one_line(factory, why):
     (outcome,) = check_norm(subject(factory), only=["keeps_shape_and_type"])
     assert outcome.result == FAILED
     assert why in outcome.why
     assert "\n" not in outcome.why
 
 
-def test_interrupt_is_not_taken_for_a_failure():
+def test_interrupt_is_not_a_failure():
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -134,15 +134,15 @@ def test_interrupt_is_not_taken_for_a_failure():
         check_norm(subject(interrupted), only=["keeps_shape_and_type"])
 
 
-def test_places_are_the_ways_and_the_layouts_that_are_claimed():
+def test_places_are_the_ways_and_their_layouts():
     norm = Norm("subject", layer=sound.Batch, weight=sound.Weight, project=sound.Ball, **FACTS)
-    told = ["method", "layer NC", "layer NCHW", "weight dense", "weight conv", "project"]
-    assert [str(place) for place in places(norm)] == told
+    expected = ["method", "layer NC", "layer NCHW", "weight dense", "weight conv", "project"]
+    assert [str(place) for place in find_places(norm)] == expected
 
 
-def test_only_checks_that_concern_a_method_are_run():
+def test_only_applicable_checks_are_selected():
     def names(norm):
-        return {check.name for check in concerning(norm)}
+        return {check.name for check in select_applicable(norm)}
 
     assert "state_moves_once" in names(subject(sound.Batch)) - names(subject(sound.Example))
     assert "projecting_twice_is_projecting_once" in names(Norm("subject", project=sound.Ball))
@@ -151,7 +151,7 @@ def test_only_checks_that_concern_a_method_are_run():
     assert not CHECKS["shows_nan"].applies(subject(sound.Example), Place("method"))
 
 
-def test_checks_do_not_depend_on_those_before():
+def test_checks_do_not_depend_on_earlier_ones():
     norm = subject(sound.Batch)
     together = {outcome.check: outcome.result for outcome in check_norm(norm)}
     for name in ("gradient_of_parameters", "state_moves_in_training", "matches_reference", "infers_channels"):
@@ -159,7 +159,7 @@ def test_checks_do_not_depend_on_those_before():
         assert (name, alone.result) == (name, together[name]) == (name, PASSED)
 
 
-def test_parametrize_gives_a_test_for_each_method_and_check():
+def test_parametrize_gives_one_test_per_method_and_check():
     mark = parametrize_with_checks([subject(Admitted), Norm("other", project=sound.Ball)]).mark
     names, parameters = mark.args
     assert names == ("norm", "check")
@@ -187,7 +187,7 @@ def test_conformance(norm, check):
 """
 
 
-def test_author_runs_the_suite_by_pytest(tmp_path):
+def test_author_runs_the_suite_with_pytest(tmp_path):
     (tmp_path / "test_mine.py").write_text(AUTHOR, encoding="utf-8")
     chosen = "graph_equals_eager or independent"
     command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-k", chosen, str(tmp_path)]
@@ -213,5 +213,5 @@ def test_author_runs_the_suite_by_pytest(tmp_path):
         "import sys; sys.modules['pytest'] = None; from normlab.conformance import check_norm",
     ],
 )
-def test_suite_needs_neither_mxnet_to_be_imported_nor_pytest(text):
+def test_importing_the_suite_needs_neither_mxnet_nor_pytest(text):
     subprocess.run([sys.executable, "-W", "ignore", "-c", text], env=environment(), check=True)

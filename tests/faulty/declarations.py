@@ -57,11 +57,10 @@ class TakesAnything(Scaled):
 
 
 class Unexplained(Scaled):
-    """Has a parameter that neither it nor its base explains."""
+    """Has a parameter that neither it nor its base describes."""
 
-    def __init__(self, offset: float = 1.0, **site):
-        super().__init__(**site)
-        self.offset = offset
+    def __init__(self, gain: float = 1.0, **site):
+        super().__init__(gain, **site)
 
 
 class WithoutForward(NormLayer):

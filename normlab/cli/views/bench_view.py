@@ -14,14 +14,14 @@ from rich.text import Text
 
 from normlab.backend.mxnet import threads
 from normlab.cli.views import output
-from normlab.conformance.cost import MEMORY, SHAPES, Cost, costs, ticks
-from normlab.conformance.subjects.cost_subjects import LAYOUTS
+from normlab.conformance.cost import MEMORY, SHAPES, Cost, count_ticks, measure_costs
+from normlab.conformance.cost_subjects import LAYOUTS
 from normlab.runs.environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from normlab.conformance.subjects.cost_subjects import Asked
+    from normlab.conformance.cost_subjects import MethodToMeasure
 
 _HEADER = ("method", "acts by", "parameters", "state", "forward ms", "backward ms", "memory MB", "x operator")
 _NUMBERS = range(2, len(_HEADER))
@@ -42,7 +42,7 @@ class ShapeCosts(NamedTuple):
     costs: list[Cost]
 
 
-def measure(asked: Sequence[Asked], shapes: Sequence[tuple[int, ...]], rounds: int) -> list[ShapeCosts]:
+def measure(asked: Sequence[MethodToMeasure], shapes: Sequence[tuple[int, ...]], rounds: int) -> list[ShapeCosts]:
     """Measure, with a bar on standard error if that is a terminal.
 
     Args:
@@ -55,11 +55,11 @@ def measure(asked: Sequence[Asked], shapes: Sequence[tuple[int, ...]], rounds: i
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     wanted = list(dict.fromkeys(shapes or SHAPES.values()))
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=len(wanted) * ticks(asked, rounds))
+        task = progress.add_task("", total=len(wanted) * count_ticks(asked, rounds))
 
         def at(shape: tuple[int, ...]) -> ShapeCosts:
             progress.update(task, description=str(shape))
-            measured = costs(asked, shape, rounds, done=lambda: progress.advance(task))
+            measured = measure_costs(asked, shape, rounds, done=lambda: progress.advance(task))
             return ShapeCosts(names.get(shape, ""), shape, measured)
 
         return [at(shape) for shape in wanted]

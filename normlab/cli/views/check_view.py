@@ -13,7 +13,7 @@ from rich.text import Text
 
 from normlab.cli.views import output
 from normlab.conformance.check import EXPECTED, PASSED, Outcome
-from normlab.conformance.suite import check_norm, concerning
+from normlab.conformance.suite import check_norm, select_applicable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def examine(norms: Sequence[Norm], only: Sequence[str], expected: Mapping[str, s
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=sum(len(concerning(norm, only)) for norm in norms))
+        task = progress.add_task("", total=sum(len(select_applicable(norm, only)) for norm in norms))
 
         def done(outcome: Outcome) -> None:
             progress.update(task, advance=1, description=outcome.norm)

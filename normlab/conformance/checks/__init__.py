@@ -1,1 +1,1 @@
-"""The checks of the conformance suite."""
+"""The checks, by subject."""

@@ -1,4 +1,4 @@
-"""Checks of gradients, in training and recorded in prediction, always with the default `backward()`."""
+"""Check gradients, in training and at inference, always with the default `backward()`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.numerics import DOUBLE, SINGLE, Array, Precision, agree
+from normlab.conformance.numerics import DOUBLE, SINGLE, Array, Precision, require_gradient
 from normlab.conformance.subjects.places import HOSTED
 from normlab.conformance.subjects.specimen import MODES, Specimen
 
 
-def _exact(specimen: Specimen) -> Iterator[tuple[bool, str, Specimen, Precision]]:
-    """For each mode the specimen on which differences are taken: float64 where the operators allow it."""
-    double = specimen.twin(dtype="float64")
+def _most_precise(specimen: Specimen) -> Iterator[tuple[bool, str, Specimen, Precision]]:
+    """Yield, for each mode, the specimen for finite differences: in float64 where the operators support it."""
+    double = specimen.in_float64()
     for mode, training in MODES.items():
         if double.is_double(training=training):
             yield training, f"{mode}, float64", double, DOUBLE
@@ -40,31 +40,31 @@ def _has_trainable(method: Any) -> bool:
 
 @check(*HOSTED)
 def gradient_of_input(specimen: Specimen) -> None:
-    """The gradient of the input is that of finite differences, in training and in prediction."""
+    """The gradient of the input agrees with finite differences, in training and at inference."""
     inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
-    for training, mode, exact, precision in _exact(specimen):
-        done = exact.run(inputs, training=training, cotangent=cotangent)
+    for training, mode, precise, precision in _most_precise(specimen):
+        done = precise.run(inputs, training=training, cotangent=cotangent)
         for index, gradient in enumerate(done.input_gradients):
-            output = partial(_output_of_input, exact, inputs, index, training)
-            agree(output, inputs[index], gradient, cotangent, precision, f"{mode}, input {index}")
+            output = partial(_output_of_input, precise, inputs, index, training)
+            require_gradient(output, inputs[index], gradient, cotangent, precision, f"{mode}, input {index}")
 
 
 @check(*HOSTED, when=_has_trainable)
 def gradient_of_parameters(specimen: Specimen) -> None:
-    """The gradient of each parameter is that of finite differences, in training and in prediction."""
+    """The gradient of each parameter agrees with finite differences, in training and at inference."""
     inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
-    for training, mode, exact, precision in _exact(specimen):
-        done = exact.run(inputs, training=training, cotangent=cotangent)
+    for training, mode, precise, precision in _most_precise(specimen):
+        done = precise.run(inputs, training=training, cotangent=cotangent)
         for name, gradient in done.gradients.items():
-            point = exact.values()[name].astype("float64")
-            output = partial(_output_of_parameter, exact, inputs, name, training)
-            agree(output, point, gradient, cotangent, precision, f"{mode}, parameter {name!r}")
-            exact.assign({name: point})
+            point = precise.values()[name].astype("float64")
+            output = partial(_output_of_parameter, precise, inputs, name, training)
+            require_gradient(output, point, gradient, cotangent, precision, f"{mode}, parameter {name!r}")
+            precise.assign({name: point})
 
 
 @check(*HOSTED, when=_has_trainable)
 def every_parameter_learns(specimen: Specimen) -> None:
-    """In training every trainable parameter gets a gradient that is not all zeros."""
+    """In training, the gradient of every trainable parameter has a nonzero element."""
     done = specimen.run(specimen.inputs(), training=True, cotangent=specimen.inputs("cotangent")[0])
     for name, gradient in done.gradients.items():
         require(gradient.any(), f"the gradient of {name!r} is zero; use it, or declare it with trainable=False")
@@ -72,10 +72,10 @@ def every_parameter_learns(specimen: Specimen) -> None:
 
 @check(*HOSTED)
 def backward_can_be_repeated(specimen: Specimen) -> None:
-    """A second backward pass over what was recorded gives the same gradients."""
+    """A second backward pass over the same recording gives the same gradients."""
     inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
     for mode, training in MODES.items():
         once = specimen.run(inputs, training=training, cotangent=cotangent)
         twice = specimen.run(inputs, training=training, cotangent=cotangent, backwards=2)
         same = all(map(np.array_equal, once.input_gradients, twice.input_gradients))
-        require(same, f"{mode}: the second backward pass gave another gradient of the input")
+        require(same, f"{mode}: the second backward pass gives another gradient of the input")

@@ -1,22 +1,18 @@
-"""Checks of methods that act before or after an optimizer step."""
+"""Check methods that act before or after an optimizer step."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.numerics import close
+from normlab.conformance.numerics import require_close
 from normlab.conformance.subjects.places import STEPPING
-
-if TYPE_CHECKING:
-    from normlab.conformance.subjects.stepper import Stepper
+from normlab.conformance.subjects.stepper import Stepper
 
 
 @check(*STEPPING)
 def step_keeps_shape_and_type(stepper: Stepper) -> None:
-    """For every parameter it gives a float32 array of the same shape."""
+    """For every parameter it returns a float32 array of the same shape."""
     for case in stepper.cases():
         done = stepper.run(case)
         require(done.shape == case.value.shape, f"{case.name}: {case.value.shape} became {done.shape}")
@@ -25,7 +21,7 @@ def step_keeps_shape_and_type(stepper: Stepper) -> None:
 
 @check(*STEPPING)
 def step_is_finite(stepper: Stepper) -> None:
-    """On zeros, and on values and gradients times 1e4 and 1e-4, what it gives is finite."""
+    """For zeros, and for values and gradients times 1e4 and 1e-4, the result is finite."""
     for scale in (0.0, 1e4, 1e-4):
         for case in stepper.cases(scale):
             require(np.isfinite(stepper.run(case)).all(), f"{case.name} times {scale:g}: the result is not finite")
@@ -33,7 +29,7 @@ def step_is_finite(stepper: Stepper) -> None:
 
 @check(*STEPPING)
 def step_shows_nan(stepper: Stepper) -> None:
-    """A NaN among what it gets is not made a number, so that divergence is seen."""
+    """NaN in its input is NaN in the result, so that divergence is noticed."""
     for case in stepper.cases():
         array = case.gradient if stepper.place.way == "gradient" else case.value
         spot = tuple(size // 2 for size in array.shape)
@@ -44,7 +40,7 @@ def step_shows_nan(stepper: Stepper) -> None:
 
 @check(*STEPPING)
 def step_leaves_arguments_alone(stepper: Stepper) -> None:
-    """It gives a new array, or the one that it got, and changes none in place."""
+    """It returns a new array or its argument, and changes none in place."""
     for case in stepper.cases():
         arrays = stepper.arrays(case)
         before = [array.asnumpy() for array in arrays]
@@ -55,38 +51,40 @@ def step_leaves_arguments_alone(stepper: Stepper) -> None:
 
 @check(*STEPPING)
 def step_repeats_itself(stepper: Stepper) -> None:
-    """The same step twice, and on another instance that has seen other parameters, gives the same."""
-    other = stepper.twin()
+    """The same step gives the same result a second time, and on another instance that has seen other parameters."""
+    other = stepper.copy()
     for case in [*stepper.cases(0.1), *stepper.cases(10)]:
         other.run(case)
     for case in stepper.cases():
         once, twice, elsewhere = stepper.run(case), stepper.run(case), other.run(case)
-        require(np.array_equal(once, twice), f"{case.name}: the second time it gives something else")
-        require(np.array_equal(once, elsewhere), f"{case.name}: it depends on what it did before")
+        require(np.array_equal(once, twice), f"{case.name}: the second time the result is another one")
+        require(np.array_equal(once, elsewhere), f"{case.name}: the result depends on earlier steps")
 
 
 @check(*STEPPING)
 def step_agrees_on_devices(stepper: Stepper) -> None:
-    """On a second device it gives what it gives on the first, and there."""
+    """On a second device it computes the same result, and leaves it there."""
     for case in stepper.cases():
-        close(stepper.run(case, device=1), stepper.run(case), f"{case.name}: the second device gives something else")
+        second, first = stepper.run(case, device=1), stepper.run(case)
+        require_close(second, first, f"{case.name}: the second device gives another result")
         arrays = stepper.arrays(case, device=1)
         where = stepper.call(case.name, arrays).context
-        require(where == arrays[0].context, f"{case.name}: from the second device the result goes to {where}")
+        require(where == arrays[0].context, f"{case.name}: the result of the second device is on {where}")
 
 
 @check(*STEPPING)
 def step_acts(stepper: Stepper) -> None:
-    """There is a parameter and a size at which it does something."""
+    """It changes some parameter at some scale."""
     cases = [case for scale in (1.0, 1e2, 1e4) for case in stepper.cases(scale)]
     acts = any(not np.array_equal(stepper.run(case), stepper.before(case)) for case in cases)
-    require(acts, "it leaves every parameter as it is")
+    require(acts, "it leaves every parameter unchanged")
 
 
 @check("project")
 def projecting_twice_is_projecting_once(stepper: Stepper) -> None:
-    """A projection of what is projected already changes nothing but rounding."""
+    """Projecting a second time changes nothing but rounding."""
     for scale in (1.0, 1e2):
         for case in stepper.cases(scale):
             once = stepper.run(case)
-            close(stepper.run(case._replace(value=once)), once, f"{case.name}: projecting again moves it further")
+            twice = stepper.run(case._replace(value=once))
+            require_close(twice, once, f"{case.name}: projecting again moves it further")

@@ -1,4 +1,4 @@
-"""Checks that a layer is what it declares, and takes what a site tells it."""
+"""Check that a layer is as it declares, and uses the arguments of its site."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from normlab.conformance.check import CheckFailed, check, require
-from normlab.conformance.numerics import close
-from normlab.conformance.subjects.places import HOSTED, WHOLE, Place, made
+from normlab.conformance.numerics import require_close
+from normlab.conformance.subjects.places import HOSTED, WHOLE, Place, build_at
 from normlab.conformance.subjects.specimen import MODES, Specimen, usual_activation
 from normlab.errors import SpecError
 from normlab.models.tree import own_parameters
@@ -18,33 +18,33 @@ from normlab.norms.ways import LAYOUTS
 
 @check(WHOLE, when=lambda norm: norm.layer is not None)
 def refuses_other_layouts(norm: Norm) -> None:
-    """A layout that is not in `layouts` is refused by a SpecError that names it."""
+    """A layout that is not in `layouts` raises a SpecError that names it."""
     for layout in [*LAYOUTS, "NDHWC"]:
-        if layout in norm.layer.layouts:  # type: ignore[union-attr] # there is a layer
+        if layout in norm.layer.layouts:  # type: ignore[union-attr] # the check applies to layers only
             continue
         try:
-            made(norm, Place("layer", layout))
+            build_at(norm, Place("layer", layout))
         except SpecError as error:
-            require(layout in str(error), f"{layout} is refused without being named: {error}")
+            require(layout in str(error), f"the error for layout {layout} does not name it: {error}")
         else:
-            raise CheckFailed(f"{layout} is taken; pass **site on to NormLayer.__init__, which refuses it")
+            raise CheckFailed(f"layout {layout} is accepted; pass **site to NormLayer.__init__, which refuses it")
 
 
 @check("layer")
 def takes_what_a_site_tells(specimen: Specimen) -> None:
-    """It takes `scale`, `center`, `gamma_initializer`, `beta_initializer` and `activation`, and heeds them."""
-    told: dict[str, Any] = {"gamma_initializer": "zeros", "beta_initializer": "ones", "activation": "relu"}
-    other = Specimen(specimen.norm, specimen.place, scale=False, center=False, **told)
-    require(other.method.activation == "relu", "self.activation is not the site's; pass **site on")
+    """It uses the site's `scale`, `center`, `gamma_initializer`, `beta_initializer` and `activation`."""
+    site: dict[str, Any] = {"gamma_initializer": "zeros", "beta_initializer": "ones", "activation": "relu"}
+    other = Specimen(specimen.norm, specimen.place, scale=False, center=False, **site)
+    require(other.method.activation == "relu", "self.activation is not the site's; pass **site to the base class")
     for name, start in (("gamma", 0.0), ("beta", 1.0)):
         if name in other.method.declared:
             require((other.values()[name] == start).all(), f"{name} does not start as {name}_initializer says")
-            require(name not in other.trainable, f"{name} is trained though the site says not; use self.affine()")
+            require(name not in other.trainable, f"{name} is trained although the site forbids it; use self.affine()")
 
 
 @check("layer")
 def infers_channels(specimen: Specimen) -> None:
-    """Told no number of channels, it finds it at the first call and then computes the same."""
+    """Without a number of channels, it infers it at the first call and computes the same."""
     inputs = specimen.inputs()
     block = specimen.norm.block(
         layout=specimen.place.layout,
@@ -59,24 +59,25 @@ def infers_channels(specimen: Specimen) -> None:
         require(found[name].shape == value.shape, f"{name!r} has shape {found[name].shape}, expected {value.shape}")
         found[name].set_data(specimen.arrays([value])[0])
     expected = specimen.run(inputs, training=False).output
-    close(block(*arrays).asnumpy(), expected, "it computes something else than with channels that are told")
+    message = "it gives another output than with a given number of channels"
+    require_close(block(*arrays).asnumpy(), expected, message)
 
 
 @check("layer", when=lambda method: method.brings_shift)
 def shift_is_as_declared(specimen: Specimen) -> None:
-    """Its beta moves the mean of each channel, so that a network may leave out the bias before the site."""
+    """Its beta shifts the mean of each channel, so that a network may omit the bias before the site."""
     inputs = specimen.inputs()
     name = next(name for name in specimen.trainable if name.startswith("beta"))
     axes = tuple(axis for axis in range(inputs[0].ndim) if axis != specimen.method.axis)
     before = specimen.run(inputs, training=True).output.mean(axis=axes)
     specimen.assign({name: specimen.values()[name] + 1})
     after = specimen.run(inputs, training=True).output.mean(axis=axes)
-    require((before != after).all(), f"{name!r} leaves some channels where they are; name it otherwise")
+    require((before != after).all(), f"{name!r} does not shift some of the channels; give it another name")
 
 
 @check("layer", when=lambda method: not method.replaces_activation)
 def activation_is_left_to_the_network(specimen: Specimen) -> None:
-    """It applies the site's activation only if it declares `needs_activation`, and no other of its own."""
+    """It applies the site's activation only if it declares `needs_activation`, and no activation of its own."""
     inputs = specimen.inputs()
     inputs = [value - value.mean() for value in inputs]
     outputs = [
@@ -89,12 +90,12 @@ def activation_is_left_to_the_network(specimen: Specimen) -> None:
         return
     require(same, "the site's activation changes the output; declare needs_activation = True")
     one_sided = (outputs[0] >= 0).all() or (outputs[0] <= 0).all()
-    require(not one_sided, "no output has the other sign; declare replaces_activation = True")
+    require(not one_sided, "all outputs have the same sign; declare replaces_activation = True")
 
 
 @check("layer", when=lambda method: method.replaces_activation)
 def activation_is_replaced(specimen: Specimen) -> None:
-    """With `replaces_activation` declared, it is no odd function of its input, as a norm without activation is."""
+    """If `replaces_activation` is declared, it is not an odd function of its input, as a plain norm would be."""
     norm, place = specimen.norm, specimen.place
     for mode, training in MODES.items():
         new = Specimen(norm, place)
@@ -107,8 +108,8 @@ def activation_is_replaced(specimen: Specimen) -> None:
 
 @check(*HOSTED)
 def hybridizable_is_as_declared(specimen: Specimen) -> None:
-    """It can be compiled for training, unless `hybridizable = False` is declared; then it can't."""
+    """It can be compiled for training, unless `hybridizable = False` is declared; then it cannot."""
     if specimen.method.hybridizable:
-        require(specimen.compiles(), "it can't be compiled for training; declare hybridizable = False")
+        require(specimen.compiles(), "it cannot be compiled for training; declare hybridizable = False")
     else:
-        require(not specimen.compiles(), "it compiles; leave hybridizable True, compiled networks are faster")
+        require(not specimen.compiles(), "it compiles; leave hybridizable True, since compiled networks are faster")

@@ -1,1 +1,1 @@
-"""What checks look at."""
+"""The subjects that checks run on: a method in a block, around an optimizer step, in a small network."""

@@ -1,4 +1,4 @@
-"""Where a method is looked at, and the method made for each place with its default parameters."""
+"""The places at which a method is checked, and the method built for each place with its default parameters."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ STEPPING = ("gradient", "project")
 #: Not a way: the method as a whole, as it is registered.
 WHOLE = "method"
 
-#: Numbers of channels to try; the first is taken that the method does not refuse.
+#: Numbers of channels to try, in this order.
 _CHANNELS = (8, 32, 64)
 _LAYOUTS = {"weight": ("dense", "conv"), "residual": ("NCHW",)}
 
 
 class Place(NamedTuple):
-    """Where a check looks at a method.
+    """A place at which a method is checked.
 
     Attributes:
         way: One of the six ways, or `method` for the method as a whole.
-        layout: The site's layout; for weights `dense` or `conv`; "" where there are not several.
+        layout: The layout of the site; `dense` or `conv` for weights; "" where there is only one.
     """
 
     way: str
@@ -37,8 +37,8 @@ class Place(NamedTuple):
         return f"{self.way} {self.layout}".rstrip()
 
 
-def places(norm: Norm) -> list[Place]:
-    """All places at which a method can be looked at: the whole, and for each way the layouts that it claims."""
+def find_places(norm: Norm) -> list[Place]:
+    """Return all places of a method: the whole, and for each of its ways the layouts that it supports."""
     found = [Place(WHOLE)]
     for way in WAYS:
         factory = getattr(norm, way)
@@ -48,48 +48,48 @@ def places(norm: Norm) -> list[Place]:
     return found
 
 
-def defaults(norm: Norm) -> dict[str, Any]:
-    """The parameters of a method as a spec has them that gives none.
+def default_parameters(norm: Norm) -> dict[str, Any]:
+    """Return the parameters that a method has in a spec that gives none.
 
     Raises:
         pydantic.ValidationError: A parameter has no default.
-        PluginBroken: The signature is no schema.
+        PluginBroken: The signature cannot be turned into a schema.
     """
     return signature.check(norm.factories, {})
 
 
-def made(norm: Norm, place: Place, **site: Any) -> Any:
-    """The method for a place, with its default parameters.
+def build_at(norm: Norm, place: Place, **site: Any) -> Any:
+    """Build the method for a place with its default parameters.
 
     Args:
         norm: The method.
-        place: Where it is to stand.
-        **site: What the site tells besides its layout.
+        place: The place.
+        **site: Arguments of the site other than its layout.
     """
     factory = getattr(norm, place.way)
     if place.way == "layer":
         site = {"layout": place.layout, **site}
-    return factory(**{**signature.accepted(factory, defaults(norm)), **site})
+    return factory(**{**signature.accepted(factory, default_parameters(norm)), **site})
 
 
-def channels(norm: Norm, place: Place) -> int:
-    """A small number of channels that the method takes.
+def find_channels(norm: Norm, place: Place) -> int:
+    """Return the smallest number of channels, of those tried, that the method accepts.
 
     Raises:
-        SpecError: It takes none of those tried; the message is the method's own.
+        SpecError: It accepts none of them; the message is the method's own.
     """
     *first, last = _CHANNELS
     for count in first:
         with suppress(SpecError):
-            prepared(norm, place, count)
+            build_with_channels(norm, place, count)
             return count
-    prepared(norm, place, last)
+    build_with_channels(norm, place, last)
     return last
 
 
-def prepared(norm: Norm, place: Place, count: int, **site: Any) -> Any:
-    """The method for a place, made and told the number of channels."""
-    method = made(norm, place, **{"out_channels" if place.way == "weight" else "in_channels": count}, **site)
+def build_with_channels(norm: Norm, place: Place, count: int) -> Any:
+    """Build the method for a place and a number of channels, and prepare it if it is a layer."""
+    method = build_at(norm, place, **{"out_channels" if place.way == "weight" else "in_channels": count})
     if place.way == "layer":
         method.prepare()
     return method

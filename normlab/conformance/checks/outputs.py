@@ -1,4 +1,4 @@
-"""Checks of what goes in and comes out: shapes, types, and numbers that are not ordinary."""
+"""Check outputs: their shapes and types, and extreme inputs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from normlab.conformance.check import check, require
-from normlab.conformance.numerics import Array, close
+from normlab.conformance.numerics import Array, require_close
 from normlab.conformance.subjects.places import HOSTED
 from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, Specimen
 
-#: Factor of the ordinary inputs that leads to the greatest with which float16 must cope; weights are never so large.
+#: Factor from ordinary inputs to the largest that float16 must handle; weights are never that large.
 _HALF_SCALE = {"layer": 1e3, "residual": 1e3, "weight": 1.0}
 _HALF_TOLERANCE = 2e-2
 
 
 @check(*HOSTED)
 def keeps_shape_and_type(specimen: Specimen) -> None:
-    """What comes out has the shape and the type of what went in, for other batches and sizes too."""
+    """The output has the shape and the type of the input, for several sizes of batches and positions."""
     sizes = [(specimen.batch, None), (specimen.batch + 1, tuple(size + 2 for size in specimen.positions))]
     for batch, positions in sizes:
         inputs = specimen.inputs(batch=batch, positions=positions)
@@ -30,12 +30,12 @@ def keeps_shape_and_type(specimen: Specimen) -> None:
 
 @check(*HOSTED)
 def output_follows_input(specimen: Specimen) -> None:
-    """Another input gives another output, in every layout for which the method claims to be defined."""
+    """Different inputs give different outputs, in every layout that the method supports."""
     for mode, training in MODES.items():
         one, other = (specimen.run(specimen.inputs(which), training=training).output for which in ("", "other"))
         require(
             not np.array_equal(one, other),
-            f"{mode}: two inputs gave one output; a layout without a definition is refused by leaving it out of "
+            f"{mode}: two inputs give the same output; leave a layout for which the method is not defined out of "
             "`layouts`",
         )
 
@@ -57,26 +57,26 @@ def leaves_its_input_alone(specimen: Specimen) -> None:
 
 @check("layer", when=lambda method: method.layout != "NC")
 def takes_one_position(specimen: Specimen) -> None:
-    """With a single position (H = W = 1, or T = 1) output, gradients and state are finite."""
-    _finite(specimen, specimen.inputs(positions=(1,) * len(specimen.positions)), "one position")
+    """With a single position (H = W = 1, or T = 1), output, gradients and state are finite."""
+    _require_finite(specimen, specimen.inputs(positions=(1,) * len(specimen.positions)), "one position")
 
 
 @check("layer", "residual")
 def takes_constant_input(specimen: Specimen) -> None:
-    """On an input without variance, of zeros or of another constant, output, gradients and state are finite."""
+    """For an input without variance, of zeros or of another constant, output, gradients and state are finite."""
     for constant in (0.0, 3.0):
-        _finite(specimen, [np.full_like(value, constant) for value in specimen.inputs()], f"all {constant:g}")
+        _require_finite(specimen, [np.full_like(value, constant) for value in specimen.inputs()], f"all {constant:g}")
 
 
 @check(*HOSTED)
 def takes_large_and_small_input(specimen: Specimen) -> None:
-    """On inputs times 1e4 and times 1e-4 output, gradients and state are finite."""
+    """For inputs times 1e4 and times 1e-4, output, gradients and state are finite."""
     for scale in (1e4, 1e-4):
-        _finite(specimen, [value * scale for value in specimen.inputs()], f"input times {scale:g}")
+        _require_finite(specimen, [value * scale for value in specimen.inputs()], f"input times {scale:g}")
 
 
-def _finite(specimen: Specimen, inputs: Sequence[Array], what: str) -> None:
-    """Two passes in each mode, of which the first trains and so moves the state that the others see."""
+def _require_finite(specimen: Specimen, inputs: Sequence[Array], what: str) -> None:
+    """Run two passes in each mode; the first one trains, so that the others see the new state."""
     cotangent = specimen.inputs("cotangent")[0]
     cotangent = cotangent[tuple(slice(0, size) for size in inputs[0].shape)]
     for mode, training in [*MODES.items()] * 2:
@@ -90,7 +90,7 @@ def _finite(specimen: Specimen, inputs: Sequence[Array], what: str) -> None:
 
 @check(*HOSTED)
 def shows_nan(specimen: Specimen) -> None:
-    """A NaN in the input is a NaN in the output at the same place, so that divergence is seen."""
+    """NaN in the input is NaN in the output at the same place, so that divergence is noticed."""
     for index in range(len(specimen.inputs())):
         inputs = specimen.inputs()
         spot = tuple(size // 2 for size in inputs[index].shape)
@@ -107,8 +107,8 @@ def shows_nan(specimen: Specimen) -> None:
 
 @check(*HOSTED)
 def takes_float16(specimen: Specimen) -> None:
-    """In float16, with activations up to some thousands, the output is finite and that of float32 but for rounding."""
-    half = specimen.twin(dtype="float16")
+    """In float16, for activations up to some thousands, the output is finite and equals float32's up to rounding."""
+    half = specimen.copy(dtype="float16")
     scale = _HALF_SCALE[specimen.place.way]
     inputs, others = (
         [(scale * value).astype("float16") for value in specimen.inputs(which)] for which in ("", "other")
@@ -116,23 +116,23 @@ def takes_float16(specimen: Specimen) -> None:
     for mode, training in MODES.items():
         output = half.run(inputs, training=training).output
         require(output.dtype == np.float16, f"{mode}: float16 became {output.dtype}; keep the type")
-        require(np.isfinite(output).all(), f"{mode}: the output is not finite; take statistics in float32")
+        require(np.isfinite(output).all(), f"{mode}: the output is not finite; compute statistics in float32")
         other = half.run(others, training=training).output
-        require(not np.array_equal(output, other), f"{mode}: large inputs all give one output; something overflows")
+        require(not np.array_equal(output, other), f"{mode}: all large inputs give one output; something overflows")
         expected = specimen.run(inputs, training=training).output
-        close(output, expected, f"{mode}: the output is not that of float32", tolerance=_HALF_TOLERANCE)
+        require_close(output, expected, f"{mode}: the output is not that of float32", tolerance=_HALF_TOLERANCE)
 
 
 @check("layer")
 def bears_a_large_mean(specimen: Specimen) -> None:
-    """On activations of mean 3000 and deviation 1, float32 gives the output to 5 %: nothing cancels that matters."""
+    """For activations of mean 3000 and deviation 1, float32 gives the output to 5 %, without harmful cancellation."""
     inputs = [3000 + value / 1.5 for value in specimen.inputs()]
     specimen.run(inputs, training=True, frozen=False)
-    double = specimen.twin(dtype="float64")
+    double = specimen.in_float64()
     for mode, training in MODES.items():
         output = specimen.run(inputs, training=training).output
         require(np.isfinite(output).all(), f"{mode}: the output is not finite")
         if double.is_double(training=training):
             expected = double.run(inputs, training=training).output
-            what = f"{mode}: the output is not that of float64; take the mean away before squaring"
-            close(output, expected, what, tolerance=0.05)
+            what = f"{mode}: the output is not that of float64; subtract the mean before squaring"
+            require_close(output, expected, what, tolerance=0.05)

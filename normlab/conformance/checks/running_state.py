@@ -1,4 +1,4 @@
-"""Checks of running state: it moves in the forward pass of a training step, once, and at no other time."""
+"""Check running state: it changes in the forward pass of a training step, once, and at no other time."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _states(specimen: Specimen) -> dict[str, Array]:
     return {name: value for name, value in specimen.values().items() if name in specimen.states}
 
 
-def _same(states: Mapping[str, Array], others: Mapping[str, Array], message: str) -> None:
-    for name, value in states.items():
+def _require_equal(values: Mapping[str, Array], others: Mapping[str, Array], message: str) -> None:
+    for name, value in values.items():
         require(np.array_equal(value, others[name], equal_nan=True), message.format(name=name))
 
 
@@ -39,13 +39,13 @@ def state_moves_in_training(specimen: Specimen) -> None:
         for name, value in _states(specimen).items():
             require(
                 not np.array_equal(value, before[name]),
-                f"{how}: {name!r} did not change; hand its new value to self.update() when self.training",
+                f"{how}: {name!r} did not change; pass its new value to self.update() if self.training",
             )
 
 
 @check(*HOSTED, when=_has_constants)
 def state_moves_once(specimen: Specimen) -> None:
-    """A training step changes state by the same amount whether it is followed by 0, 1 or 2 backward passes."""
+    """A training step changes state by the same amount whether 0, 1 or 2 backward passes follow."""
     inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
     start = specimen.values()
     for how in (GRAPH, EAGER):
@@ -55,32 +55,34 @@ def state_moves_once(specimen: Specimen) -> None:
         for backwards in (1, 2):
             specimen.assign(start)
             specimen.run(inputs, training=True, how=how, frozen=False, cotangent=cotangent, backwards=backwards)
-            _same(
+            _require_equal(
                 alone,
                 specimen.values(),
-                f"{how}: after {backwards} backward passes {{name!r}} differs from what the forward pass alone gives; "
-                "don't let an operator write to it, only self.update()",
+                f"{how}: after {backwards} backward passes {{name!r}} differs from its value after the forward pass "
+                "alone; no operator may write to it, only self.update()",
             )
 
 
 @check(*HOSTED, when=_has_constants)
 def state_rests_in_prediction(specimen: Specimen) -> None:
-    """A pass in prediction changes no state and no parameter, forward or backward."""
+    """A pass at inference, forward or backward, changes no state and no parameter."""
     inputs, cotangent = specimen.inputs("rest"), specimen.inputs("cotangent")[0]
     before = specimen.values()
     for how in (GRAPH, EAGER, PLAIN):
         specimen.run(inputs, training=False, how=how, frozen=False, cotangent=cotangent)
-        _same(before, specimen.values(), f"{how}: prediction changed {{name!r}}; ask self.training before update()")
+        message = f"{how}: inference changed {{name!r}}; call self.update() only if self.training"
+        _require_equal(before, specimen.values(), message)
 
 
 @check(*HOSTED, when=_has_constants)
 def frozen_state_rests(specimen: Specimen) -> None:
-    """Under `frozen_state()` a training pass changes no state and no parameter, and gives the same output."""
+    """Under `frozen_state()`, a training pass changes no state and no parameter, and gives the same output."""
     inputs, cotangent = specimen.inputs("rest"), specimen.inputs("cotangent")[0]
     before = specimen.values()
     for how in (GRAPH, EAGER, PLAIN):
         frozen = specimen.run(inputs, training=True, how=how, cotangent=cotangent)
-        _same(before, specimen.values(), f"{how}: {{name!r}} changed; only self.update() may change it")
+        _require_equal(before, specimen.values(), f"{how}: {{name!r}} changed; only self.update() may change it")
         free = specimen.run(inputs, training=True, how=how, frozen=False)
-        require(np.array_equal(frozen.output, free.output), f"{how}: the output differs where state may change")
+        same = np.array_equal(frozen.output, free.output)
+        require(same, f"{how}: the output is another one where state may change")
         specimen.assign(before)

@@ -1,4 +1,4 @@
-"""What is measured of a method at a shape: its ways, each as a function that can be timed."""
+"""The ways of a method at a shape, each as a function that can be timed."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from normlab.training.randomness import generator, keyed
 
 mx = mxnet()
 
-#: What everything is compared with: MXNet's operator in Gluon's layer, without any of normlab.
+#: The label of the baseline: MXNet's operator in Gluon's layer, without normlab.
 OPERATOR = "BatchNorm of MXNet"
 #: Layouts by the number of axes.
 LAYOUTS = {2: "NC", 4: "NCHW"}
-#: Rows and columns of the kernel of the convolution whose weight is taken.
+#: Rows and columns of the kernel of the convolution whose weight is used.
 _KERNEL = (3, 3)
 
 
-class Asked(NamedTuple):
+class MethodToMeasure(NamedTuple):
     """A method to be measured.
 
     Attributes:
-        label: What it is called in the table.
+        label: Its name in the table.
         norm: The method.
-        parameters: Those given; the rest have their defaults.
+        parameters: The given parameters; the rest have their defaults.
     """
 
     label: str
@@ -44,10 +44,10 @@ class Subject:
     """One way of a method, ready to run.
 
     Attributes:
-        parameters: Numbers that are learned.
-        state: Numbers of running state.
+        parameters: Number of learned values.
+        state: Number of values of running state.
         compiled: Whether it runs as a compiled graph.
-        forward: Runs it once; gives its output.
+        forward: Runs it once and returns its output.
         cotangent: The gradient of the output, for the backward pass; None where there is no backward pass.
     """
 
@@ -58,12 +58,12 @@ class Subject:
     cotangent: Any = None
 
 
-class NotMeasured(Exception):  # noqa: N818 - reads as it is told
-    """A way costs nothing in a step, or has no place at this shape; the message is for the table."""
+class NotMeasured(Exception):  # noqa: N818 - not an error: the table shows the message
+    """A way costs nothing in a step, or cannot act at this shape."""
 
 
 class Arrays:
-    """What methods are run on at one shape: activations, and the weight of a layer that gives them.
+    """The arrays for one shape: activations, and the weight of a layer that gives them.
 
     Args:
         shape: `(N, C)` or `(N, C, H, W)`.
@@ -72,7 +72,7 @@ class Arrays:
         shape: The shape.
         layout: `NC` or `NCHW`.
         channels: C.
-        inputs: Activations of the shape, twice: of a site, and of its shortcut.
+        inputs: Two arrays of activations: of a site and of its shortcut.
         cotangent: The gradient of an output of the shape.
         weight: The weight of a dense layer or of a 3x3 convolution from C to C channels.
         weight_cotangent: Its gradient.
@@ -86,18 +86,18 @@ class Arrays:
         kernel = _KERNEL if self.layout == "NCHW" else ()
         of_weight = (self.channels, self.channels, *kernel)
 
-        def drawn(size: tuple[int, ...], scale: float = 1.0) -> Any:
+        def draw(size: tuple[int, ...], scale: float = 1.0) -> Any:
             array = mx.nd.array(scale * random.standard_normal(size))
             array.attach_grad()
             return array
 
-        self.inputs = [drawn(shape) for _ in range(2)]
-        self.cotangent = drawn(shape)
-        self.weight = drawn(of_weight, float(np.prod(of_weight[1:])) ** -0.5)
-        self.weight_cotangent = drawn(of_weight)
+        self.inputs = [draw(shape) for _ in range(2)]
+        self.cotangent = draw(shape)
+        self.weight = draw(of_weight, float(np.prod(of_weight[1:])) ** -0.5)
+        self.weight_cotangent = draw(of_weight)
 
     def layer(self) -> Any:
-        """The layer that has such a weight, from C to C channels."""
+        """Build the layer that has such a weight, from C to C channels."""
         nn = mx.gluon.nn
         if self.layout == "NC":
             return nn.Dense(self.channels, in_units=self.channels)
@@ -107,12 +107,12 @@ class Arrays:
 
     @property
     def weight_name(self) -> str:
-        """What networks call such a weight."""
+        """The structural name of such a weight in a network."""
         return "conv0.weight" if self.layout == "NCHW" else "dense0.weight"
 
 
-def operator(arrays: Arrays) -> Subject:
-    """MXNet's own operator, hybridized."""
+def build_operator(arrays: Arrays) -> Subject:
+    """Build the baseline, MXNet's own operator, hybridized."""
     block = mx.gluon.nn.BatchNorm(in_channels=arrays.channels)
     block.initialize()
     block.hybridize(static_alloc=True)
@@ -120,41 +120,41 @@ def operator(arrays: Arrays) -> Subject:
     return Subject(count, count, compiled=True, forward=lambda: block(arrays.inputs[0]), cotangent=arrays.cotangent)
 
 
-def subject(asked: Asked, way: str, arrays: Arrays) -> Subject:
-    """One way of a method at a shape, made anew.
+def build_subject(method: MethodToMeasure, way: str, arrays: Arrays) -> Subject:
+    """Build one way of a method at a shape.
 
     Raises:
-        NotMeasured: It costs nothing in a step, or has no place there.
+        NotMeasured: It costs nothing in a step, or cannot act at this shape.
         SpecError: The method refuses the shape.
     """
-    factory = getattr(asked.norm, way)
-    own = accepted(factory, check(asked.norm.factories, asked.parameters))
+    factory = getattr(method.norm, way)
+    own = accepted(factory, check(method.norm.factories, method.parameters))
     with keyed(0, "cost"):
-        return _MAKERS[way](factory, own, arrays)
+        return _BUILDERS[way](factory, own, arrays)
 
 
 def _layer(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:
-    # as sites do: a method that replaces the activation computes it too
+    # as at a site: a method that replaces the activation computes it too
     method = factory(**own, in_channels=arrays.channels, layout=arrays.layout, activation="relu")
     if not method.needs_layer_before:
         return _hosted(NormBlock(method), arrays.inputs[:1], arrays.cotangent)
-    x, taken = arrays.inputs
-    inputs = [x, taken.detach(), arrays.weight.detach()]
+    x, input_before = arrays.inputs
+    inputs = [x, input_before.detach(), arrays.weight.detach()]
     return _hosted(NormBlock(method, arrays.layer()), inputs, arrays.cotangent)
 
 
 def _weight(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:
     block = WeightBlock(factory(**own, out_channels=arrays.channels), arrays.weight.shape)
-    made = _hosted(block, [arrays.weight], arrays.weight_cotangent)
+    built = _hosted(block, [arrays.weight], arrays.weight_cotangent)
     parameters = block.collect_params()
     for name, value in block.method.start(arrays.weight.asnumpy()).items():
         parameters[block.prefix + name].set_data(mx.nd.array(value))
-    return made
+    return built
 
 
 def _residual(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:
     if arrays.layout != "NCHW":
-        raise NotMeasured("acts where a branch meets its shortcut, which is in layout NCHW")
+        raise NotMeasured("it acts where a branch meets its shortcut, in layout NCHW only")
     block = ResidualBlock(factory(**own, in_channels=arrays.channels, index=0, blocks=1))
     return _hosted(block, arrays.inputs, arrays.cotangent)
 
@@ -196,10 +196,10 @@ def _project(factory: Any, own: Mapping[str, Any], arrays: Arrays) -> Subject:
 
 
 def _initialize(*_: Any) -> Subject:
-    raise NotMeasured("acts once, before the first step")
+    raise NotMeasured("it acts once, before the first step")
 
 
-_MAKERS = {
+_BUILDERS = {
     "layer": _layer,
     "weight": _weight,
     "residual": _residual,

@@ -1,4 +1,4 @@
-"""A small network around a method, with images to learn by heart."""
+"""A small network with a method in it, and a few images to train it on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.hookspecs import Model
 from normlab.conformance.numerics import Array
-from normlab.conformance.subjects.places import Place, channels, defaults
+from normlab.conformance.subjects.places import Place, default_parameters, find_channels
 from normlab.models.network import Network, build
 from normlab.models.sites import HybridBlock, Sites
 from normlab.norms.contract import Norm
@@ -28,7 +28,7 @@ _LEARNING_RATE = 0.02
 
 
 class _Small(HybridBlock):
-    """A layer, a site, and for images a residual block, then the classes."""
+    """A layer, a site, for images a residual block, and a dense layer for the classes."""
 
     def __init__(self, sites: Sites, layout: str, width: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Small(HybridBlock):
         self.classes = nn.Dense(CLASSES)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:  # noqa: ARG002 - Gluon's signature
-        """From `(N, *shape)` to `(N, 4)`."""
+        """Map `(N, *shape)` to `(N, 4)`."""
         h = self.site0(self.layer0(x))
         if self._residual:
             h = self.join(self.site1(self.layer1(h)), h)
@@ -67,20 +67,20 @@ class Task(NamedTuple):
     labels: Any
 
 
-def layouts(norm: Norm) -> tuple[str, ...]:
-    """The layouts of the sites in which a method can be tried."""
-    if norm.residual is not None:  # only images have a residual block here
+def find_layouts(norm: Norm) -> tuple[str, ...]:
+    """Return the layouts in which a method can be trained."""
+    if norm.residual is not None:  # only the network for images has a residual block
         return ("NCHW",)
     return ("NC", "NCHW") if norm.layer is None else norm.layer.layouts
 
 
-def network(norm: Norm, layout: str) -> Network:
-    """A small network with a method in it, the same for every call."""
-    width = 8 if norm.layer is None else channels(norm, Place("layer", layout))
-    model = Model("probe", lambda sites, _, __: _Small(sites, layout, width))
+def build_network(norm: Norm, layout: str) -> Network:
+    """Build a small network with a method in it; every call gives the same network."""
+    width = 8 if norm.layer is None else find_channels(norm, Place("layer", layout))
+    model = Model("small", lambda sites, _, __: _Small(sites, layout, width))
     return build(
         Part.resolved(model, {}),
-        [Part.resolved(norm, defaults(norm))],
+        [Part.resolved(norm, default_parameters(norm))],
         _SHAPES[layout],
         CLASSES,
         [mx.cpu()],
@@ -88,8 +88,8 @@ def network(norm: Norm, layout: str) -> Network:
     )
 
 
-def task(layout: str) -> Task:
-    """Noisy pictures of four classes."""
+def make_task(layout: str) -> Task:
+    """Return noisy images of four classes."""
     random = generator(0, "conformance", "task")
     labels = np.arange(EXAMPLES) % CLASSES
     patterns: Array = random.standard_normal((CLASSES, *_SHAPES[layout]))
@@ -97,13 +97,13 @@ def task(layout: str) -> Task:
     return Task(mx.nd.array(images), mx.nd.array(labels))
 
 
-def losses(norm: Norm, layout: str, steps: int) -> tuple[float, float]:
+def train(norm: Norm, layout: str, steps: int) -> tuple[float, float]:
     """Train the small network on all images at once.
 
     Returns:
-        The loss, as training sees it, before the first step and after the last.
+        The training loss before the first step and after the last.
     """
-    small, examples = network(norm, layout), task(layout)
+    small, examples = build_network(norm, layout), make_task(layout)
     for method in small.way("initialize"):
         method(small, examples.images)
     loss = softmax_cross_entropy()
@@ -111,23 +111,23 @@ def losses(norm: Norm, layout: str, steps: int) -> tuple[float, float]:
     def mean_loss(F: Any, x: Any, y: Any) -> Any:
         return F.mean(loss.each(F, small.block(x), y))
 
-    graph, look = (
-        Graph(mean_loss, small.parameters.values(), training=True, hybridize=small.hybridizable, freeze_state=frozen)
-        for frozen in (False, True)
-    )
-    before = float(look(*examples)[0].asscalar())
-    _take_steps(small, lambda: graph(*examples)[0], steps)
-    return before, float(look(*examples)[0].asscalar())
+    graph = Graph(mean_loss, small.parameters.values(), training=True, hybridize=small.hybridizable)
+    losses = _take_steps(small, lambda: graph(*examples)[0], steps)
+    # another pass through the same graph costs less than compiling one that leaves the states alone
+    losses.append(graph(*examples)[0])
+    return float(losses[0].asscalar()), float(losses[-1].asscalar())
 
 
-def _take_steps(small: Network, loss: Callable[[], Any], steps: int) -> None:
+def _take_steps(small: Network, loss: Callable[[], Any], steps: int) -> list[Any]:
+    """Take steps and return the loss before each."""
     trainable = {name: p for name, p in small.parameters.items() if p.grad_req != "null"}
     trainer = mx.gluon.Trainer(list(trainable.values()), "adam", {"learning_rate": _LEARNING_RATE}, kvstore=None)
     gradient, project = small.way("gradient"), small.way("project")
+    losses = []
     for _ in range(steps):
         with mx.autograd.record():
-            value = loss()
-        value.backward()
+            losses.append(loss())
+        losses[-1].backward()
         for name, parameter in trainable.items():
             for method in gradient:
                 parameter.grad()[:] = method(mx.nd, name, parameter.data(), parameter.grad())
@@ -135,3 +135,4 @@ def _take_steps(small: Network, loss: Callable[[], Any], steps: int) -> None:
         for name, parameter in trainable.items():
             for method in project:
                 parameter.set_data(method(mx.nd, name, parameter.data()))
+    return losses
