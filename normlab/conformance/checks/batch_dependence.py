@@ -8,7 +8,7 @@ import numpy as np
 
 from normlab.conformance.check import check, require
 from normlab.conformance.numerics import Array, require_close
-from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, Specimen
+from normlab.conformance.subjects.specimen import MODES, Specimen
 from normlab.training.randomness import generator
 
 
@@ -82,7 +82,7 @@ def takes_any_batch_size(specimen: Specimen) -> None:
     for batch in (specimen.batch + 2, specimen.batch):
         inputs = specimen.inputs(batch=batch)
         new = specimen.copy()
-        for how in (GRAPH, EAGER):
+        for how in specimen.ways_to_run:
             for mode, training in MODES.items():
                 used, expected = (each.run(inputs, training=training, how=how).output for each in (specimen, new))
                 require_close(

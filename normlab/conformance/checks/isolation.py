@@ -10,7 +10,7 @@ import numpy as np
 from normlab.conformance.check import check, require
 from normlab.conformance.numerics import Array, require_all_close, require_close
 from normlab.conformance.subjects.places import HOSTED, STEPPING
-from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, PLAIN, Specimen
+from normlab.conformance.subjects.specimen import MODES, PLAIN, Specimen
 from normlab.conformance.subjects.stepper import Stepper
 
 #: Inference first, since a training pass would overwrite what an earlier pass has left behind.
@@ -22,13 +22,14 @@ def graph_equals_eager(specimen: Specimen) -> None:
     """Compiled, operator by operator, and called directly, it gives the same output, gradients and state."""
     inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
     start = specimen.values()
+    hows = [*reversed(specimen.ways_to_run), PLAIN]  # eager first: the others are compared with it
     for mode, training in MODES.items():
         passes, ends = [], []
-        for how in (EAGER, GRAPH, PLAIN):
+        for how in hows:
             specimen.assign(start)
             passes.append(specimen.run(inputs, training=training, how=how, frozen=False, cotangent=cotangent))
             ends.append(specimen.values())
-        for how, done, end in zip((GRAPH, PLAIN), passes[1:], ends[1:]):
+        for how, done, end in zip(hows[1:], passes[1:], ends[1:]):
             what = f"{mode}, {how} against eager"
             require_close(done.output, passes[0].output, f"{what}: other output")
             for one, other in zip(done.input_gradients, passes[0].input_gradients):
@@ -42,7 +43,7 @@ def graph_equals_eager(specimen: Specimen) -> None:
 def repeats_itself(specimen: Specimen) -> None:
     """The same pass run twice from the same values gives the same bits."""
     inputs = specimen.inputs()
-    for how in (GRAPH, EAGER):
+    for how in specimen.ways_to_run:
         for mode, training in MODES.items():
             one, other = (specimen.run(inputs, training=training, how=how).output for _ in range(2))
             require(np.array_equal(one, other), f"{mode}, {how}: the second pass gives another output")
@@ -51,7 +52,7 @@ def repeats_itself(specimen: Specimen) -> None:
 @check(*HOSTED)
 def keeps_no_hidden_state(specimen: Specimen) -> None:
     """A pass changes declared state only: a new block with the same values continues in the same way."""
-    for how in (GRAPH, EAGER):
+    for how in specimen.ways_to_run:
         specimen.run(specimen.inputs("before"), training=True, how=how, frozen=False)
         new = specimen.copy()
         for mode, training in _AFTERWARDS.items():
@@ -77,7 +78,7 @@ def instances_share_nothing(specimen: Specimen) -> None:
             other.run([5 + 3 * x for x in specimen.inputs("two")], training=True, how=how, frozen=False)
         return [one.run(specimen.inputs(), training=training, how=how).output for training in _AFTERWARDS.values()]
 
-    for how in (GRAPH, EAGER):
+    for how in specimen.ways_to_run:
         pairs = zip(_AFTERWARDS, outputs(how, interrupted=False), outputs(how, interrupted=True))
         for mode, alone, interrupted in pairs:
             require_close(alone, interrupted, f"{mode}, {how}: another instance's training changes this one's output")
@@ -102,7 +103,7 @@ def devices_agree(specimen: Specimen) -> None:
     """A second device gives the same output, gradients and state as the first."""
     two = specimen.copy(devices=2)
     inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
-    for how in (GRAPH, EAGER):
+    for how in specimen.ways_to_run:
         for mode, training in MODES.items():
             first, second = (
                 two.run(inputs, training=training, how=how, frozen=False, cotangent=cotangent, device=device)

@@ -9,7 +9,7 @@ import numpy as np
 from normlab.conformance.check import check, require
 from normlab.conformance.numerics import Array, require_close
 from normlab.conformance.subjects.places import HOSTED
-from normlab.conformance.subjects.specimen import EAGER, GRAPH, MODES, Specimen
+from normlab.conformance.subjects.specimen import MODES, Specimen
 
 #: Factor from ordinary inputs to the largest that float16 must handle; weights are never that large.
 _HALF_SCALE = {"layer": 1e3, "residual": 1e3, "weight": 1.0}
@@ -45,7 +45,7 @@ def leaves_its_input_alone(specimen: Specimen) -> None:
     """A pass changes neither its input nor a parameter."""
     inputs = [value.astype("float32") for value in specimen.inputs()]
     for mode, training in MODES.items():
-        for how in (GRAPH, EAGER):
+        for how in specimen.ways_to_run:
             before = specimen.values()
             arrays = specimen.arrays(inputs)
             specimen.call(arrays, training=training, how=how, frozen=True, record=False).wait_to_read()
@@ -96,7 +96,7 @@ def shows_nan(specimen: Specimen) -> None:
         spot = tuple(size // 2 for size in inputs[index].shape)
         inputs[index][spot] = np.nan
         for mode, training in MODES.items():
-            for how in (GRAPH, EAGER):
+            for how in specimen.ways_to_run:
                 output = specimen.run(inputs, training=training, how=how).output
                 require(
                     np.isnan(output[spot]),

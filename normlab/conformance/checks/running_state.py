@@ -10,7 +10,7 @@ import numpy as np
 from normlab.conformance.check import check, require
 from normlab.conformance.numerics import Array
 from normlab.conformance.subjects.places import HOSTED
-from normlab.conformance.subjects.specimen import EAGER, GRAPH, PLAIN, Specimen
+from normlab.conformance.subjects.specimen import PLAIN, Specimen
 
 
 def _has_state(method: Any) -> bool:
@@ -33,7 +33,7 @@ def _require_equal(values: Mapping[str, Array], others: Mapping[str, Array], mes
 @check(*HOSTED, when=_has_state)
 def state_moves_in_training(specimen: Specimen) -> None:
     """Every running state changes in the forward pass of a training step, compiled or not."""
-    for how in (GRAPH, EAGER, PLAIN):
+    for how in (*specimen.ways_to_run, PLAIN):
         before = _states(specimen)
         specimen.run(specimen.inputs(how), training=True, how=how, frozen=False)
         for name, value in _states(specimen).items():
@@ -48,7 +48,7 @@ def state_moves_once(specimen: Specimen) -> None:
     """A training step changes state by the same amount whether 0, 1 or 2 backward passes follow."""
     inputs, cotangent = specimen.inputs(), specimen.inputs("cotangent")[0]
     start = specimen.values()
-    for how in (GRAPH, EAGER):
+    for how in specimen.ways_to_run:
         specimen.assign(start)
         specimen.run(inputs, training=True, how=how, frozen=False)
         alone = specimen.values()
@@ -68,7 +68,7 @@ def state_rests_in_prediction(specimen: Specimen) -> None:
     """A pass at inference, forward or backward, changes no state and no parameter."""
     inputs, cotangent = specimen.inputs("rest"), specimen.inputs("cotangent")[0]
     before = specimen.values()
-    for how in (GRAPH, EAGER, PLAIN):
+    for how in (*specimen.ways_to_run, PLAIN):
         specimen.run(inputs, training=False, how=how, frozen=False, cotangent=cotangent)
         message = f"{how}: inference changed {{name!r}}; call self.update() only if self.training"
         _require_equal(before, specimen.values(), message)
@@ -79,7 +79,7 @@ def frozen_state_rests(specimen: Specimen) -> None:
     """Under `frozen_state()`, a training pass changes no state and no parameter, and gives the same output."""
     inputs, cotangent = specimen.inputs("rest"), specimen.inputs("cotangent")[0]
     before = specimen.values()
-    for how in (GRAPH, EAGER, PLAIN):
+    for how in (*specimen.ways_to_run, PLAIN):
         frozen = specimen.run(inputs, training=True, how=how, cotangent=cotangent)
         _require_equal(before, specimen.values(), f"{how}: {{name!r}} changed; only self.update() may change it")
         free = specimen.run(inputs, training=True, how=how, frozen=False)

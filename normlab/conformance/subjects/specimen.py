@@ -148,6 +148,11 @@ class Specimen:
         return () if self.place.way == "weight" else _POSITIONS[self.place.layout]
 
     @property
+    def ways_to_run(self) -> tuple[str, ...]:
+        """Compiled and eager; only eager for a method that cannot be compiled, since both would be the same."""
+        return (GRAPH, EAGER) if self.method.hybridizable else (EAGER,)
+
+    @property
     def trainable(self) -> list[str]:
         """Names of the parameters that the optimizer changes."""
         return [name for name, declared in self.method.declared.items() if declared.trainable]
@@ -265,7 +270,7 @@ class Specimen:
         kept, self._graphs = self._graphs, {}
         inputs = self.inputs()
         for training in MODES.values():
-            for how in (GRAPH, EAGER):
+            for how in self.ways_to_run:
                 self.run(inputs, training=training, how=how, cotangent=np.ones_like(inputs[0]))
         self._graphs.update(kept)
 
