@@ -1,6 +1,6 @@
-"""Fast building blocks for normalization methods, in terms of MXNet operators.
+"""Fast building blocks for normalization methods, made of MXNet operators.
 
-All functions take `F` (`mx.nd` or `mx.sym`) first and work in both, in training and in prediction.
+All functions take `F` first, `mx.nd` or `mx.sym`, and work with both, in training and in evaluation.
 """
 
 from normlab.backend.tracing import batch_size, constant

@@ -1,8 +1,8 @@
-"""Fast building blocks for norms whose statistics are shared by some examples of the batch, its chunks.
+"""Statistics of chunks: examples of the batch that are standardized together.
 
-Chunks of one size become channels: MXNet's BatchNorm operator then does for each of them what it does for a channel, at
-the same speed, forwards and backwards. All functions take `F` (`mx.nd` or `mx.sym`); graphs are traced for each size of
-batch (`norm_state.batch_size`), so that the chunks' sizes are plain numbers.
+Chunks of the same size are laid out as channels, which MXNet's BatchNorm operator standardizes at the usual speed,
+forward and backward. The sizes of chunks are plain numbers, because graphs are traced for each batch size
+(`normlab.ops.batch_size`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from normlab.ops.moments import Moments
 
 
 def chunk_sizes(count: int, size: int) -> list[int]:
-    """Chunks of `size` examples, of which the last may be smaller: 10 by 4 are 4, 4, 2."""
+    """Return chunks of `size` examples, of which the last may be smaller: 10 by 4 give 4, 4, 2."""
     return [size] * (count // size) + [count % size] * (count % size > 0)
 
 
 def even_chunk_sizes(count: int, size: int) -> list[int]:
-    """As few chunks as there can be of at most `size` examples, all but the last of one size: 9 by 4 are 3, 3, 3."""
+    """Return as few chunks of at most `size` examples as possible, all but the last equal: 9 by 4 give 3, 3, 3."""
     chunks = -(-count // size)
     return chunk_sizes(count, -(-count // chunks))
 
 
 def strided_chunk_sizes(count: int, size: int) -> list[int]:
-    """As few chunks as there can be of at most `size` examples, of as equal sizes as can be: 10 by 4 are 4, 3, 3."""
+    """Return as few chunks of at most `size` examples as possible, as equal as possible: 10 by 4 give 4, 3, 3."""
     chunks = -(-count // size)
     return [count // chunks + (index < count % chunks) for index in range(chunks)]
 
@@ -56,39 +56,39 @@ def chunk_standardize(
         beta: `(C,)`.
         channels: C.
         epsilon: Added to the variance, inside the root.
-        sizes: The examples of each chunk, neighbours, which are N together; equal sizes together.
-        groups: Number of groups of adjacent channels, which divides C; each channel is one if not given.
-        is_unbiased: Whether the variances that are told are the unbiased estimates.
+        sizes: Number of examples of each chunk of neighbours, in sum N; equal sizes must be adjacent.
+        groups: Number of groups of adjacent channels, which divides C; by default each channel is a group.
+        is_unbiased: Whether the variances that are returned are unbiased.
 
     Returns:
-        y of x's shape, and the moments of each chunk, `(chunks, groups)` each, through which no gradient flows.
+        y of x's shape, and the moments of each chunk, `(chunks, groups)` each, without gradient.
     """
-    done, start = [], 0
+    results, start = [], 0
     for size, same in groupby(sizes):
         chunks = len(list(same))
         stop = start + chunks * size
         part = x if stop - start == sum(sizes) else F.slice_axis(x, axis=0, begin=start, end=stop)
         y, rows, mean, variance = _one_size(F, part, gamma, beta, channels, epsilon, chunks, size, groups or channels)
         variance = unbiased_variance(F, rows, variance) if is_unbiased else variance
-        done.append((y, *(F.reshape(value, shape=(chunks, -1)) for value in (mean, variance))))
+        results.append((y, *(F.reshape(value, shape=(chunks, -1)) for value in (mean, variance))))
         start = stop
-    y, mean, variance = (F.concat(*values, dim=0) if len(done) > 1 else values[0] for values in zip(*done))
+    y, mean, variance = (F.concat(*values, dim=0) if len(results) > 1 else values[0] for values in zip(*results))
     return y, Moments(mean, variance)
 
 
 def to_strided(F: Any, x: Any, chunks: int) -> Any:
-    """Examples in the order of their chunks, of which each has every `chunks`-th; x `(N, ...)`."""
+    """Reorder examples so that each chunk is made of every `chunks`-th example; x `(N, ...)`."""
     return F.concat(*[F.slice(x, begin=(index,), end=(None,), step=(chunks,)) for index in range(chunks)], dim=0)
 
 
 def from_strided(F: Any, y: Any, count: int, chunks: int) -> Any:
-    """Examples in their old order again, from that of `to_strided`.
+    """Restore the order of examples before `to_strided`.
 
     Args:
         F: `mx.nd` or `mx.sym`.
         y: `(N, ...)`.
         count: N.
-        chunks: How many chunks there are.
+        chunks: Number of chunks.
     """
     index = F.BlockGrad(F.contrib.arange_like(y, axis=0))
     chunk = index - chunks * F.floor(index / chunks)
@@ -110,8 +110,8 @@ def _one_size(
     """Standardize chunks of one size.
 
     Returns:
-        y of x's shape, what was standardized, with each group of channels of each chunk as a channel, and mean and
-        variance of those.
+        y of x's shape; x with each group of channels of each chunk as a channel; and mean and variance of those
+        channels.
     """
     if chunks == 1 and groups == channels:
         y, *of = batch_standardize(F, x, gamma, beta, channels, epsilon)

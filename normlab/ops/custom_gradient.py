@@ -1,10 +1,9 @@
-"""For methods whose backward pass is their own, not the derivative of the forward pass, and moves state of its own.
+"""A custom backward pass, which is not the derivative of the forward pass and may update state.
 
-MXNet runs such a backward pass in a thread of its own, some time after `backward()` has returned. So it must not write
-into a state itself: whoever reads that next could come first. Here each such state is the place where MXNet puts the
-gradient of a probe, an input that does nothing. What the backward pass gives as that gradient is the state's new
-value, and MXNet keeps the order of reading and writing as for any other gradient. A second backward pass over the same
-forward pass writes the same value again.
+MXNet runs a custom backward pass in another thread, possibly after `backward()` has returned. The pass must not write
+to a state itself, because the next reader could come first. Instead, each state is the gradient buffer of a probe: an
+input without effect, whose gradient is the new value of the state. MXNet then orders reads and writes as for any other
+gradient. A second backward pass over the same forward pass writes the same value again.
 """
 
 from __future__ import annotations
@@ -23,19 +22,20 @@ Backward = Callable[[Any], Sequence[Any]]
 def apply_custom_gradient(
     forward: Callable[..., tuple[Any, Backward]], x: Any, parameters: Sequence[Any], states: Sequence[Any] = ()
 ) -> Any:
-    """Compute a forward pass that is not recorded, to whose output a backward pass belongs.
+    """Run a forward pass without recording, and give its output a backward pass.
 
-    The backward pass may use x, what the forward pass has computed and what it was given. It must not use another
-    parameter or state: the optimizer's change of it may wait for this very pass, which would then wait for ever.
+    The backward pass may use x, the arguments of `forward` and what `forward` has computed. It must not use another
+    parameter or state: the optimizer's update of that may be waiting for this backward pass, which is a deadlock.
 
-    A method that calls this declares `hybridizable = False`.
+    A method that calls this must declare `hybridizable = False`.
 
     Args:
-        forward: From copies of parameters and states, to the output, a new array, and the backward pass. That gives the
-            gradients of x and of the parameters, and then the new values of the states.
+        forward: Takes copies of parameters and states, and returns the output, a new array, and the backward pass. That
+            takes the gradient of the output, and returns the gradients of x and of the parameters, and then the new
+            values of the states.
         x: Activations.
-        parameters: The parameters that get a gradient.
-        states: The states that the backward pass moves, as `hybrid_forward` gets them.
+        parameters: The parameters that have a gradient.
+        states: The states that the backward pass updates, as `hybrid_forward` receives them.
 
     Returns:
         The output.
@@ -45,15 +45,15 @@ def apply_custom_gradient(
     """
     mx = mxnet()
     if isinstance(x, mx.symbol.Symbol):
-        return _function()(forward, (), 0)(x)  # refused by MXNet, or before it by the graph
-    # what is handed on as well is what nobody else writes to
+        return _function()(forward, (), 0)(x)  # the graph or MXNet raises an error
+    # copies, because other operators write to the originals
     copies = [array.copy() for array in (*parameters, *states)]
     probes = []
     if mx.autograd.is_recording() and not is_frozen():
         probes = [state.zeros_like() for state in states]
         mx.autograd.mark_variables(probes, list(states), "write")
     y = _function()(forward, copies, 1 + len(parameters) + len(probes))(x, *parameters, *probes)
-    # where a convolution follows, its gradient is in oneDNN's own layout, of which the backward pass would not be told
+    # if a convolution follows, the gradient is in oneDNN's own layout, which the backward pass would misread
     return reshape_back(mx.nd, y, x)
 
 
@@ -61,20 +61,20 @@ def apply_custom_gradient(
 def _function() -> Any:
     base: Any = mxnet().autograd.Function
 
-    class OwnBackward(base):
-        """A forward pass and what it says its backward pass is."""
+    class CustomGradient(base):
+        """A forward pass that returns its backward pass."""
 
-        def __init__(self, forward: Callable[..., tuple[Any, Backward]], copies: Sequence[Any], wanted: int) -> None:
+        def __init__(self, forward: Callable[..., tuple[Any, Backward]], copies: Sequence[Any], gradients: int) -> None:
             super().__init__()
             self._forward = forward
             self._copies = copies
-            self._wanted = wanted
+            self._gradients = gradients
 
         def forward(self, *_: Any) -> Any:
             output, self._backward = self._forward(*self._copies)
             return output
 
         def backward(self, gradient: Any) -> tuple[Any, ...]:
-            return tuple(self._backward(gradient))[: self._wanted]
+            return tuple(self._backward(gradient))[: self._gradients]
 
-    return OwnBackward
+    return CustomGradient

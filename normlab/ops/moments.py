@@ -1,7 +1,6 @@
-"""Means and variances through which gradients flow, for methods that mix statistics or divide without centring.
+"""Means and variances with gradients, for methods that mix statistics or divide without centering.
 
-Everything comes from the moments of each channel of each example: what groups, layers and batches share is algebra on
-`(N, C)`, which is small. All functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in prediction.
+All moments are computed from those of each channel of each example, `(N, C)`, which are small.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Moments(NamedTuple):
 
 
 def position_moments(F: Any, x: Any, channels: int) -> Moments:
-    """Mean and biased variance of each channel of each example over all positions, `(N, C)` each.
+    """Return mean and biased variance of each channel of each example over all positions, `(N, C)` each.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -34,18 +33,18 @@ def position_moments(F: Any, x: Any, channels: int) -> Moments:
     """
     rows = F.reshape(x, shape=(-3, -1))
     mean = row_mean(F, rows)
-    # what is taken off needs no gradient: about the mean the mean of squares is least, so it does not change with it
+    # the mean needs no gradient here: the mean of squares is smallest about the mean, so its derivative by it is 0
     centered = rows - F.BlockGrad(F.dot(mean, ones_of_row(F, rows)))
     variance = row_mean(F, F.square(centered))
     return Moments(F.reshape(mean, shape=(-1, channels)), F.reshape(variance, shape=(-1, channels)))
 
 
 def group_moments(F: Any, of: Moments, groups: int) -> Moments:
-    """Moments of each group of adjacent channels of each example, `(N, C)` each, from those of the channels.
+    """Return moments of each group of adjacent channels of each example, `(N, C)` each, from those of the channels.
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        of: What `position_moments` gave.
+        of: Moments from `position_moments`.
         groups: Number of groups, which divides C; 1 for all of an example.
     """
     mean = group_mean(F, of.mean, groups)
@@ -53,38 +52,38 @@ def group_moments(F: Any, of: Moments, groups: int) -> Moments:
 
 
 def group_mean(F: Any, values: Any, groups: int) -> Any:
-    """The mean of values `(N, C)` over each group of adjacent channels, repeated for its channels, `(N, C)`."""
+    """Return the mean of values `(N, C)` over each group of adjacent channels, repeated for its channels, `(N, C)`."""
     grouped = F.reshape(values, shape=(0, -4, groups, -1))
     mean = F.mean(grouped, axis=2, keepdims=True)
     return F.reshape(F.broadcast_like(mean, grouped), shape=(0, -3))
 
 
 def batch_moments(F: Any, of: Moments) -> Moments:
-    """Moments of each channel over the batch and all positions, `(C,)` each, from those of each example.
+    """Return moments of each channel over the batch and all positions, `(C,)` each, from those of each example.
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        of: What `position_moments` gave.
+        of: Moments from `position_moments`.
     """
     mean = F.mean(of.mean, axis=0)
-    spread = F.square(F.broadcast_sub(of.mean, F.expand_dims(mean, axis=0)))
-    return Moments(mean, F.mean(of.variance + spread, axis=0))
+    between = F.square(F.broadcast_sub(of.mean, F.expand_dims(mean, axis=0)))
+    return Moments(mean, F.mean(of.variance + between, axis=0))
 
 
 def repeat_for_examples(F: Any, values: Any, like: Any) -> Any:
-    """Values of channels, `(C,)`, repeated for each example, `(N, C)` as `like`."""
+    """Repeat values of channels, `(C,)`, for each example, `(N, C)` as `like`."""
     return F.broadcast_like(F.expand_dims(values, axis=0), like)
 
 
 def example_moments(F: Any, x: Any, channels: int, layout: str) -> Moments:
-    """Mean and biased variance of each channel of each example over all positions, `(N, C)` each; x `(N, C, ...)`."""
+    """Return mean and biased variance of each channel of each example, `(N, C)` each; x `(N, C, ...)` in any layout."""
     return Moments(x, F.zeros_like(x)) if layout == "NC" else position_moments(F, x, channels)
 
 
 def standardize_examples(
     F: Any, x: Any, of: Moments, gamma: Any, beta: Any, channels: int, epsilon: float, layout: str
 ) -> Any:
-    """Standardize each channel of each example by moments of its own, then scale and shift.
+    """Standardize each channel of each example by its own moments, then scale and shift.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -105,18 +104,18 @@ def standardize_examples(
 
 
 def number_examples(F: Any, x: Any) -> tuple[Any, Any]:
-    """The number of each example, from 0, `(N,)`, and how many there are, `(1,)`, as numbers of x's type."""
+    """Return the index of each example, from 0, `(N,)`, and their number, `(1,)`, in x's type."""
     index = F.BlockGrad(F.contrib.arange_like(x, axis=0))
     return index, F.slice_axis(index, axis=0, begin=-1, end=None) + 1
 
 
 def shared_moments(F: Any, of: Moments, shares: Any) -> Moments:
-    """Moments that examples share, from those of each.
+    """Return weighted moments over examples, from those of each.
 
     Args:
         F: `mx.nd` or `mx.sym`.
         of: Moments of each example, `(N, C)` each.
-        shares: By how much each example counts for which: rows that sum to 1, `(M, N)`, where M is 1 or N.
+        shares: The weights of the examples in rows that sum to 1, `(M, N)`, where M is 1 or N.
 
     Returns:
         `(M, C)` each.

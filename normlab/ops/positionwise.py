@@ -1,8 +1,7 @@
-"""Fast building blocks for norms whose statistics are taken over the channels, at each position on its own.
+"""Statistics over the channels at each position.
 
-A convolution with a 1 x 1 kernel, or a dense layer in tables, sums over channels, and spreads one plane over channels,
-at the speed of reading the data once, forwards and backwards; `mean` and `broadcast_*` take ten times as long. All
-functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in prediction.
+A convolution with a 1 x 1 kernel, or a dense layer for tables, sums over channels, or broadcasts one plane to all
+channels, in the time of reading the data once, forward and backward; `mean` and `broadcast_*` take ten times as long.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from normlab.ops.channelwise import reshape_back, training_batch_norm
 
 
 def as_planes(F: Any, x: Any, layout: str) -> Any:
-    """Activations `(N, C, ...)` in the plain layout: `(N, C)` of `NC`, `(N, C, H, W)` of `NCHW`, else with one row."""
-    # What comes from a convolution is in oneDNN's own layout. A reshape brings it into the plain one, even to the shape
-    # that it has, and costs nothing where it is plain; without it each operator that follows would do so for itself.
+    """Return activations `(N, C, ...)` as `(N, C)` for `NC`, `(N, C, H, W)` for `NCHW`, else `(N, C, 1, positions)`."""
+    # The output of a convolution is in oneDNN's own layout. A reshape converts it to the plain one, even if the shape
+    # stays, and is free if it is plain already; without it, each operator that follows would convert it again.
     if layout == "NC":
         return x
     if layout == "NCHW":
@@ -26,22 +25,22 @@ def as_planes(F: Any, x: Any, layout: str) -> Any:
 
 
 def from_planes(F: Any, y: Any, x: Any, layout: str) -> Any:
-    """Give what was computed of `as_planes` x's shape again."""
+    """Return the result of a computation on `as_planes` in x's shape."""
     return y if layout in ("NC", "NCHW") else reshape_back(F, y, x)
 
 
 def channel_mean(F: Any, planes: Any, channels: int, layout: str, first: int | None = None) -> Any:
-    """The mean over channels at each position.
+    """Return the mean over channels at each position.
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        planes: What `as_planes` gave.
+        planes: Activations from `as_planes`.
         channels: C.
-        layout: That of the activations.
-        first: How many channels count, the first ones; all if not given.
+        layout: The layout of the activations.
+        first: Number of channels, from the first, to take the mean over; by default all.
 
     Returns:
-        A plane for each example: `(N, 1)` of `NC`, `(N, 1, H, W)` of `NCHW`, else `(N, 1, 1, positions)`.
+        A plane for each example: `(N, 1)` for `NC`, `(N, 1, H, W)` for `NCHW`, else `(N, 1, 1, positions)`.
     """
     first = first or channels
     weight = constant(F, planes, 1.0 / first, first)
@@ -51,16 +50,16 @@ def channel_mean(F: Any, planes: Any, channels: int, layout: str, first: int | N
 
 
 def channel_variance(F: Any, planes: Any, channels: int, layout: str) -> Any:
-    """The biased variance of the channels at each position, a plane for each example as `channel_mean` gives it.
+    """Return the biased variance of the channels at each position, in the shape of `channel_mean`.
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        planes: What `as_planes` gave.
+        planes: Activations from `as_planes`.
         channels: C.
-        layout: That of the activations.
+        layout: The layout of the activations.
     """
-    # What is taken off needs no gradient: about the mean the mean of squares is least, so that it does not change with
-    # it. A product with ones spreads the mean in the plain layout, which subtraction wants.
+    # The mean needs no gradient here: the mean of squares is smallest about the mean, so its derivative by it is 0.
+    # A product with ones repeats the mean in the plain layout, in which the subtraction is fast.
     mean = channel_mean(F, F.BlockGrad(planes), channels, layout)
     if layout == "NC":
         repeated = broadcast_plane(F, mean, constant(F, planes, 1.0, channels), channels, layout)
@@ -71,17 +70,17 @@ def channel_variance(F: Any, planes: Any, channels: int, layout: str) -> Any:
 
 
 def broadcast_plane(F: Any, plane: Any, scale: Any, channels: int, layout: str) -> Any:
-    """What is the same for all channels, times a scale for each channel.
+    """Repeat a plane for all channels, multiplied by a scale for each channel.
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        plane: One for each example, as `channel_mean` gives it.
+        plane: A plane for each example, as from `channel_mean`.
         scale: `(C,)`.
         channels: C.
-        layout: That of the activations.
+        layout: The layout of the activations.
 
     Returns:
-        As many values as `as_planes` gives, in its shape.
+        Planes of the shape of `as_planes`.
     """
     return _product(F, plane, scale, (-1, 1), channels, layout)
 
@@ -94,12 +93,12 @@ def channel_standardize(F: Any, x: Any, channels: int, epsilon: float, layout: s
         x: `(N, C, ...)`.
         channels: C.
         epsilon: Added to the variance, inside the root.
-        layout: `NCHW` spares a copy.
+        layout: The layout, which saves a copy if it is `NCHW`.
 
     Returns:
         y of x's shape.
     """
-    # what is a position becomes what is a channel to the operator; its vectors have an element a position
+    # positions are laid out as the channels of the operator, whose vectors then have an element for each position
     inner = layout == "NCHW"
     positions = F.transpose(x if inner else as_planes(F, x, layout), axes=(0, 2, 3, 1))
     rows = F.reshape(positions, shape=(1, -1, channels))
@@ -110,12 +109,12 @@ def channel_standardize(F: Any, x: Any, channels: int, epsilon: float, layout: s
     mean, variance = vector(0.0, scratch=True), vector(1.0, scratch=True)
     y = training_batch_norm(F, rows, vector(1.0), vector(0.0), mean, variance, eps=epsilon)
     y = F.transpose(F.reshape_like(y, positions), axes=(0, 3, 1, 2))
-    # no reshape may come last where a convolution can follow in four axes: see `normlab.ops.channelwise.reshape_back`
+    # a reshape must not be last if a convolution can follow: see `normlab.ops.reshape_back`
     return y if inner else reshape_back(F, y, x)
 
 
 def _product(F: Any, x: Any, weight: Any, shape: tuple[int, int], count: int, layout: str) -> Any:
-    """At each position, the product of a weight of this shape with the channels: `count` channels."""
+    """Return the product of a weight of this shape with the channels at each position: `count` channels."""
     if layout == "NC":
         return F.FullyConnected(x, F.reshape(weight, shape=shape), no_bias=True, num_hidden=count)
     return F.Convolution(x, F.reshape(weight, shape=(*shape, 1, 1)), no_bias=True, num_filter=count, kernel=(1, 1))

@@ -1,8 +1,7 @@
-"""Fast building blocks for norms whose statistics belong to one example, or to one unit of a weight.
+"""Statistics of single examples, of groups of their channels, or of the units of a weight.
 
-What shares statistics is laid out as a row, and the rows as the channels of a batch of one, `(1, rows, values)`:
-MXNet's BatchNorm operator then does for each row what it does for a channel, at the same speed, forwards and backwards.
-All functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in prediction.
+Values with common statistics are laid out as a row, and rows as the channels of a batch of one, `(1, rows, values)`,
+which MXNet's BatchNorm operator standardizes at the usual speed, forward and backward.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ def group_standardize(
 ) -> Any:
     """Standardize each group of adjacent channels of each example over its channels and all positions.
 
-    y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the biased variance. As many groups as channels give
-    instance normalization, one group gives layer normalization over all of an example.
+    y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the biased variance. As many groups as channels are
+    instance normalization; one group is layer normalization over the whole example.
 
     Args:
         F: `mx.nd` or `mx.sym`.
         x: `(N, C, ...)`.
         groups: Number of groups, which divides C.
         epsilon: Added to the variance, inside the root.
-        gamma: `(groups,)`; 1 if not given.
-        beta: `(groups,)`, with gamma; 0 if not given.
-        stays_plain: Whether no operator follows whose gradient is in a layout of its own: that spares a copy.
+        gamma: `(groups,)`, by default 1.
+        beta: `(groups,)`, given with gamma, by default 0.
+        stays_plain: Whether no operator follows whose gradient is in oneDNN's own layout, which saves a copy.
 
     Returns:
         y of x's shape.
@@ -52,7 +51,7 @@ def group_standardize(
 
 
 def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
-    """Standardize the weights of each output unit: (weight - mean) / sqrt(variance + epsilon), biased variance.
+    """Standardize the weights of each output unit: (weight - mean) / sqrt(variance + epsilon), with biased variance.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -70,7 +69,7 @@ def unit_standardize(F: Any, weight: Any, units: int, epsilon: float) -> Any:
 
 
 def example_scale_shift(F: Any, x: Any, scale: Any, shift: Any, channels: int) -> Any:
-    """Multiply each channel of each example by its own scale and add its own shift, both of which may be computed.
+    """Multiply each channel of each example by a scale and add a shift, both of which may be computed.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -104,7 +103,7 @@ def unit_scale_shift(F: Any, weight: Any, scale: Any, shift: Any, units: int) ->
 
 
 def position_mean(F: Any, x: Any, channels: int) -> Any:
-    """The mean of each channel of each example over all positions.
+    """Return the mean of each channel of each example over all positions.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -118,29 +117,29 @@ def position_mean(F: Any, x: Any, channels: int) -> Any:
 
 
 def position_sum(F: Any, x: Any, channels: int) -> Any:
-    """The sum of each channel of each example over all positions; as `position_mean`, `(N, C, ...)` to `(N, C)`."""
+    """Return the sum of each channel of each example over all positions, `(N, C)`; x `(N, C, ...)`."""
     return F.reshape(_row_sums(F, F.reshape(x, shape=(-3, -1)))[0], shape=(-1, channels))
 
 
 def ones_of_row(F: Any, rows: Any) -> Any:
-    """A 1 for each value of a row, `(1, values)`; rows `(rows, values)`."""
+    """Return a 1 for each value of a row, `(1, values)`; rows `(rows, values)`."""
     return F.ones_like(F.BlockGrad(F.slice_axis(rows, axis=0, begin=0, end=1)))
 
 
 def row_mean(F: Any, rows: Any) -> Any:
-    """The mean of each row, `(rows, 1)`; rows `(rows, values)`."""
+    """Return the mean of each row, `(rows, 1)`; rows `(rows, values)`."""
     sums, count = _row_sums(F, rows)
     return F.broadcast_div(sums, count)
 
 
 def unit_sum(F: Any, weight: Any) -> tuple[Any, Any]:
-    """The sum of the weights of each output unit, `(units,)`, and how many they are, `(1,)`; weight `(units, ...)`."""
+    """Return the sum of the weights of each unit, `(units,)`, and their number, `(1,)`; weight `(units, ...)`."""
     sums, count = _row_sums(F, F.reshape(weight, shape=(0, -1)))
     return F.reshape(sums, shape=(-1,)), count
 
 
 def _row_sums(F: Any, rows: Any) -> tuple[Any, Any]:
-    """Sums `(rows, 1)` and the values of a row, `(1,)`, by a product with ones, which is ten times as fast as `sum`."""
+    """Return the sum of each row, `(rows, 1)`, and the row length, by a product with ones, faster than `sum`."""
     ones = ones_of_row(F, rows)
     sums = F.FullyConnected(rows, ones, no_bias=True, num_hidden=1)
     return sums, F.sum(ones, axis=1)
@@ -154,5 +153,5 @@ def _scale_shift(F: Any, rows: Any, like: Any, scale: Any, shift: Any, count: in
 
 
 def _statistics(F: Any, like: Any, count: int, variance: float, *, per_example: bool) -> list[Any]:
-    """A mean of 0 and a variance for each row, which MXNet counts among what the operator writes to."""
+    """Return a mean of 0 and a variance for each row, as scratch vectors, because the operator may write to them."""
     return [constant(F, like, fill, count, per_example=per_example, scratch=True) for fill in (0.0, variance)]

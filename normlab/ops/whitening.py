@@ -1,7 +1,6 @@
-"""Building blocks for whitening: groups of channels, their covariance, and the product with a matrix for each group.
+"""Groups of channels, their covariance, and the product of each group with a matrix.
 
-A convolution with a 1 x 1 kernel multiplies each group by its matrix, at every position, without moving an axis. All
-functions take `F` (`mx.nd` or `mx.sym`) and work in both, in training and in prediction.
+A convolution with a 1 x 1 kernel multiplies each group by its matrix at every position, without transposing axes.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ class Groups(NamedTuple):
     """Groups of adjacent channels.
 
     Attributes:
-        number: How many there are, G.
-        size: Channels of each, d.
+        number: Number of groups, G.
+        size: Number of channels of each, d.
     """
 
     number: int
@@ -28,7 +27,7 @@ class Groups(NamedTuple):
 
     @property
     def channels(self) -> int:
-        """All channels, C = G d."""
+        """The number of all channels, C = G d."""
         return self.number * self.size
 
     @classmethod
@@ -38,8 +37,9 @@ class Groups(NamedTuple):
         Args:
             name: The method's name, for the message.
             channels: C.
-            size: Channels of a group; all where there are no more. If not given, the greatest divisor up to `most`.
-            most: The most channels of a group that nobody asked for.
+            size: Channels of a group, or all channels if there are fewer; by default the largest divisor of C up to
+                `most`.
+            most: The most channels of a group if no size is given.
 
         Raises:
             SpecError: The size does not divide the channels.
@@ -49,22 +49,22 @@ class Groups(NamedTuple):
         if chosen not in divisors:
             raise SpecError(
                 f"{name}: group_size {size} does not divide the {channels} channels of a site; expected one of "
-                f"{', '.join(map(str, divisors))}; left out, it is the greatest of them up to {most}"
+                f"{', '.join(map(str, divisors))}; by default it is the largest of them up to {most}"
             )
         return cls(channels // chosen, chosen)
 
 
 def identities(shape: tuple[int, ...], _: Any) -> Any:
-    """How running matrices start, `(G, d, d)`: each as the identity."""
-    import numpy as np  # noqa: PLC0415 - listing does without
+    """Return the initial value of running matrices, the identity for each group, `(G, d, d)`."""
+    import numpy as np  # noqa: PLC0415 - not needed to list methods
 
     return np.broadcast_to(np.eye(shape[-1]), shape)
 
 
 def whitening_planes(F: Any, x: Any, layout: str) -> Any:
-    """Activations as `(batch, C, height, width)`; in layout NC the examples count as positions of a single one.
+    """Return activations as `(batch, C, height, width)`; in layout NC, the examples become positions of a single one.
 
-    An exchange of axes comes last, whose backward pass writes the plain layout: see `channelwise.reshape_back`.
+    The last operator swaps axes, because its backward pass writes the plain layout: see `normlab.ops.reshape_back`.
     """
     if layout == "NCHW":
         return x
@@ -74,7 +74,7 @@ def whitening_planes(F: Any, x: Any, layout: str) -> Any:
 
 
 def from_whitening_planes(F: Any, planes: Any, x: Any, layout: str) -> Any:
-    """The inverse of `whitening_planes`, of x's shape."""
+    """Undo `whitening_planes`; the result has x's shape."""
     if layout == "NCHW":
         return planes
     if layout == "NTC":
@@ -83,24 +83,24 @@ def from_whitening_planes(F: Any, planes: Any, x: Any, layout: str) -> Any:
 
 
 def center_channels(F: Any, planes: Any, channels: int) -> tuple[Any, Any]:
-    """Planes without the mean of each channel, and that mean, `(C,)`."""
+    """Subtract the mean of each channel; return the centered planes and the mean, `(C,)`."""
     mean = F.mean(position_mean(F, planes, channels), axis=0)
     return scale_shift(F, planes, constant(F, planes, 1.0, channels), -mean, channels), mean
 
 
 def unit_matrices(F: Any, like: Any, groups: Groups) -> Any:
-    """The identity for each group, `(G, d, d)`."""
+    """Return the identity for each group, `(G, d, d)`."""
     ones = F.reshape(constant(F, like, 1.0, groups.channels), shape=(groups.number, groups.size))
     return F.linalg.makediag(ones)
 
 
 def group_covariance(F: Any, planes: Any, groups: Groups) -> Any:
-    """The biased covariance of each group of centred channels, over the batch and all positions.
+    """Return the biased covariance of each group of centered channels, over the batch and all positions.
 
     Args:
         F: `mx.nd` or `mx.sym`.
-        planes: `(batch, C, height, width)`, centred.
-        groups: How the channels are divided.
+        planes: `(batch, C, height, width)`, centered.
+        groups: The groups of the channels.
 
     Returns:
         `(G, d, d)`.
@@ -113,7 +113,7 @@ def group_covariance(F: Any, planes: Any, groups: Groups) -> Any:
 
 
 def multiply_groups(F: Any, planes: Any, matrices: Any, gamma: Any, beta: Any, groups: Groups) -> Any:
-    """Multiply each group at each position by its matrix, then scale and shift by channel.
+    """Multiply each group by its matrix at each position, then scale and shift each channel.
 
     Args:
         F: `mx.nd` or `mx.sym`.
@@ -121,7 +121,7 @@ def multiply_groups(F: Any, planes: Any, matrices: Any, gamma: Any, beta: Any, g
         matrices: `(G, d, d)`.
         gamma: `(C,)`.
         beta: `(C,)`.
-        groups: How the channels are divided.
+        groups: The groups of the channels.
 
     Returns:
         Planes of the same shape.
@@ -132,7 +132,7 @@ def multiply_groups(F: Any, planes: Any, matrices: Any, gamma: Any, beta: Any, g
 
 
 def running_shape(groups: Callable[[int], Groups]) -> Callable[[int], tuple[int, ...]]:
-    """The shape of a state of one matrix a group, as a function of the number of channels."""
+    """Return the shape of a state with one matrix for each group, as a function of the number of channels."""
 
     def shape(channels: int) -> tuple[int, ...]:
         number, size = groups(channels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -112,10 +113,13 @@ class Nadam(Adam):
 
     def _product(self, step: int) -> float:
         """Return the product of the momenta of all steps up to this one; products are kept to save time."""
-        products: list[float] = vars(self).setdefault("_products", [1.0])
-        while len(products) <= step:
-            products.append(products[-1] * self._momentum(len(products)))
-        return products[step]
+        while len(self._products) <= step:
+            self._products.append(self._products[-1] * self._momentum(len(self._products)))
+        return self._products[step]
+
+    @cached_property
+    def _products(self) -> list[float]:
+        return [1.0]
 
 
 class LAMB(Adam):

@@ -25,14 +25,17 @@ def flatten(parameters: Mapping[str, Any], contexts: Sequence[Any]) -> dict[str,
         The flat parameters, `(1, length)`, as products take them (see `SGD`). The gaps between the parts stay 0, as
         their gradients do.
     """
-    alike: dict[tuple[Any, ...], list[Any]] = {}
+    groups: dict[tuple[Any, ...], list[Any]] = {}
     for parameter in parameters.values():
         kind = (parameter.lr_mult, parameter.wd_mult, str(parameter.data(contexts[0]).dtype))
-        alike.setdefault(kind, []).append(parameter)
-    return {f"joined{index}": _join(f"joined{index}", parts, contexts) for index, parts in enumerate(alike.values())}
+        groups.setdefault(kind, []).append(parameter)
+    return {
+        f"joined{index}": _flatten_alike(f"joined{index}", parts, contexts)
+        for index, parts in enumerate(groups.values())
+    }
 
 
-def _join(name: str, parts: Sequence[Any], contexts: Sequence[Any]) -> Any:
+def _flatten_alike(name: str, parts: Sequence[Any], contexts: Sequence[Any]) -> Any:
     starts, length = [], 0
     for part in parts:
         starts.append(length)
@@ -49,7 +52,7 @@ def _join(name: str, parts: Sequence[Any], contexts: Sequence[Any]) -> Any:
         )
         for old, new in zip(part.list_data(), values):
             old.copyto(new)
-        # Gluon has no public way to say where a parameter's values are
+        # Gluon has no public way to set the arrays of a parameter
         part._data[:], part._grad[:] = values, gradients  # noqa: SLF001 - see above
         mx.autograd.mark_variables(values, gradients, part.grad_req)
     return whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,11 +43,14 @@ class SGD(Optimizer):
             nd.sgd_update(weight, gradient, out=weight, lr=rate)
 
     def _one(self, weight: Any) -> Any:
-        ones = vars(self).setdefault("_ones", {})
         kind = (weight.context, weight.dtype)
-        if kind not in ones:
-            ones[kind] = mxnet().nd.ones((1, 1), ctx=weight.context, dtype=weight.dtype)
-        return ones[kind]
+        if kind not in self._ones:
+            self._ones[kind] = mxnet().nd.ones((1, 1), ctx=weight.context, dtype=weight.dtype)
+        return self._ones[kind]
+
+    @cached_property
+    def _ones(self) -> dict[Any, Any]:
+        return {}
 
 
 class NAG(Optimizer):

@@ -121,11 +121,11 @@ class Trainer:
 
     def optimizer_arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of the optimizer's state, named `<parameter>/<index>`."""
-        return {name: array.asnumpy() for name, array in optimizer_state.arrays(self._gluon, list(self._steered))}
+        return {name: array.asnumpy() for name, array in optimizer_state.read_arrays(self._gluon, list(self._steered))}
 
     def optimizer_updates(self) -> dict[str, int]:
         """How many updates of each parameter the optimizer has counted."""
-        return optimizer_state.updates(self._gluon, list(self._steered))
+        return optimizer_state.read_updates(self._gluon, list(self._steered))
 
     def restore(
         self, parameters: Mapping[str, NDArray[Any]], optimizer: Mapping[str, NDArray[Any]], updates: Mapping[str, int]
@@ -143,7 +143,7 @@ class Trainer:
         own = self._network.parameters
         for name in sorted({*own, *parameters}):
             targets = own[name].list_data() if name in own else []
-            optimizer_state.put(f"parameter {name}", parameters.get(name), targets)
+            optimizer_state.write_array(f"parameter {name}", parameters.get(name), targets)
         optimizer_state.restore(self._gluon, list(self._steered), optimizer, updates)
 
     def first_not_finite(self) -> str | None:
@@ -151,7 +151,7 @@ class Trainer:
 
         Parameters can't tell: `signum` takes no step where the momentum is NaN, `ftrl` sets the weight to 0.
         """
-        found = not_finite(optimizer_state.arrays(self._gluon, list(self._steered)))
+        found = not_finite(optimizer_state.read_arrays(self._gluon, list(self._steered)))
         return found and f"{found.rpartition('/')[0]} (its optimizer state)"
 
     def _update(self) -> None:

@@ -127,6 +127,8 @@ def test_mode_outside_of_a_graph_is_that_of_mxnet():
 
 
 def test_hybridize_of_a_network_with_a_norm_is_refused_and_the_remedy_in_the_message_works():
+    mx.random.seed(0)
+    np.random.seed(0)
     network = mx.gluon.nn.HybridSequential()
     network.add(mx.gluon.nn.Dense(4, in_units=3), normlab.norm("group").block(in_channels=4, layout="NC", groups=2))
     network.initialize()
@@ -139,13 +141,13 @@ def test_hybridize_of_a_network_with_a_norm_is_refused_and_the_remedy_in_the_mes
     step, evaluate = (normlab.Graph(network, training=training) for training in (True, False))
     trainer = mx.gluon.Trainer(network.collect_params(), "sgd", {"learning_rate": 0.1})
     losses = []
-    for _ in range(5):
+    for _ in range(20):
         with mx.autograd.record():
             loss = loss_function(step(x)[0], mx.nd.ones((8, 4)))
         loss.backward()
         trainer.step(8)
         losses.append(loss.mean().asscalar())
-    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 2
     np.testing.assert_allclose(evaluate(x)[0].asnumpy(), network(x).asnumpy(), rtol=1e-5, atol=1e-6)
 
 

@@ -195,14 +195,18 @@ def test_checkpoint_of_another_run_is_refused(tmp_path):
     ("what", "change", "told"),
     [
         ("parameters", {"dense0.weight": None}, "parameter dense0.weight: not stored"),
-        ("parameters", {"dense9.weight": np.zeros(3, np.float32)}, "parameter dense9.weight: stored, but not there"),
+        (
+            "parameters",
+            {"dense9.weight": np.zeros(3, np.float32)},
+            "parameter dense9.weight: stored, but this run has none",
+        ),
         (
             "parameters",
             {"dense0.weight": np.zeros((2, 2), np.float32)},
             r"float32 \(2, 2\) is stored; expected float32",
         ),
         ("parameters", {"dense1.bias": np.zeros(4)}, r"dense1.bias: float64 \(4,\) is stored; expected float32"),
-        ("optimizer", {"extra/0": np.zeros(4, np.float32)}, "extra is stored, but not there"),
+        ("optimizer", {"extra/0": np.zeros(4, np.float32)}, "extra is stored, but this run has no such parameter"),
     ],
 )
 def test_checkpoint_that_does_not_fit_is_refused_with_what_to_do(tmp_path, what, change, told):
@@ -211,7 +215,7 @@ def test_checkpoint_that_does_not_fit_is_refused_with_what_to_do(tmp_path, what,
     old = generations.newest()
     arrays = {name: value for name, value in {**getattr(old, what), **change}.items() if value is not None}
     generations.save(type(old)(**{**vars(old), what: arrays}), keep=1)
-    with pytest.raises(CheckpointError, match=f"{told}.*--again begins the run anew") as caught:
+    with pytest.raises(CheckpointError, match=f"{told}.*use --again to start the run over") as caught:
         experiment.run(spec_of("optimizer={name: adam}"), out=tmp_path)
     assert caught.value.status == 6
 

@@ -51,7 +51,7 @@ def trained(name, *, join, decay_gamma_beta=True, factors=None):
     return {own: p.data().asnumpy() for own, p in made.items()}
 
 
-def test_every_value_stays_and_reads_and_writes_go_to_the_long_parameter():
+def test_values_stay_and_reads_and_writes_go_to_the_flat_parameter():
     made, before = parameters(), {name: p.data().asnumpy() for name, p in parameters().items()}
     (whole,) = flatten(made, CPU).values()
     assert all((p.data().asnumpy() == before[name]).all() for name, p in made.items())
@@ -61,7 +61,7 @@ def test_every_value_stays_and_reads_and_writes_go_to_the_long_parameter():
     assert all((p.data().asnumpy() == 3).all() for p in made.values())
 
 
-def test_gradients_land_in_the_long_one_and_the_gaps_stay_zero():
+def test_gradients_are_written_to_the_flat_parameter_and_gaps_stay_zero():
     made = parameters()
     (whole,) = flatten(made, CPU).values()
     backward(made, 0)
@@ -73,18 +73,18 @@ def test_gradients_land_in_the_long_one_and_the_gaps_stay_zero():
 
 
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"lars", "lamb"}))
-def test_an_optimizer_takes_the_same_steps(name):
+def test_optimizer_takes_the_same_steps_with_flat_parameters(name):
     apart, together = (trained(name, join=join) for join in (False, True))
     for own, value in apart.items():
         np.testing.assert_allclose(together[own], value, rtol=1e-6, atol=1e-7, err_msg=own)
 
 
 @pytest.mark.parametrize("name", ["lars", "lamb"])
-def test_one_that_takes_norms_of_whole_parameters_says_that_it_wants_them_apart(name):
+def test_optimizers_that_use_norms_of_parameters_are_not_elementwise(name):
     assert not optimizer(name).elementwise
 
 
-def test_what_an_optimizer_treats_otherwise_is_joined_apart():
+def test_parameters_with_other_factors_are_flattened_separately():
     made = parameters(factors={"site0.norm.gamma": 0.5})
     optimizer("sgd").attach(made)
     assert len(flatten(made, CPU)) == 2
@@ -94,7 +94,7 @@ def test_what_an_optimizer_treats_otherwise_is_joined_apart():
             np.testing.assert_allclose(together[own], value, rtol=1e-6, err_msg=own)
 
 
-def test_on_several_devices_each_has_its_own_long_parameter():
+def test_each_device_has_its_own_flat_array():
     contexts = [mx.cpu(0), mx.cpu(1)]
     made = parameters(contexts)
     (whole,) = flatten(made, contexts).values()

@@ -31,7 +31,7 @@ def gradients(step):
 
 
 class Training:
-    """Parameters under an optimizer, with gradients that are given."""
+    """Trains parameters with given gradients."""
 
     def __init__(self, name, *, values=None, factors=None, **parameters):
         optimizer = OPTIMIZERS[name](**check((OPTIMIZERS[name],), {"learning_rate": 0.1, **parameters}))
@@ -155,7 +155,7 @@ def ftml(w, gradients, rates, decay):
 
 
 def averages(gradients):
-    """Corrected averages of gradients and squares, as Adam has them."""
+    """Yield Adam's corrected averages of gradients and of their squares."""
     m = v = 0
     for t, g in enumerate(gradients, 1):
         m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g**2
@@ -236,20 +236,20 @@ def by_hand(name, own, decay, rates=RATES):
     return BY_HAND[name][1](starts()[own], [gradients(step)[own] for step in range(len(rates))], rates, decay, **more)
 
 
-def test_every_optimizer_has_its_formula_here():
+def test_every_optimizer_has_a_formula_in_this_file():
     assert set(BY_HAND) == set(OPTIMIZERS)
 
 
 @each_optimizer
 @pytest.mark.parametrize("decay", [0.0, DECAY])
-def test_steps_are_those_of_the_formula(name, decay):
+def test_steps_agree_with_the_formula(name, decay):
     parameters, _ = BY_HAND[name]
     for own, value in Training(name, weight_decay=decay, **parameters).whole().items():
         np.testing.assert_allclose(value, by_hand(name, own, decay), rtol=2e-5, atol=2e-6, err_msg=own)
 
 
 @pytest.mark.parametrize("decay", [0.0, DECAY])
-def test_sgd_without_momentum_goes_down_the_gradient(decay):
+def test_steps_of_sgd_without_momentum_agree_with_the_formula(decay):
     for own, value in Training("sgd", weight_decay=decay, momentum=0.0).whole().items():
         found = [gradients(step)[own] for step in range(len(RATES))]
         expected = sgd(starts()[own], found, RATES, decay, momentum=0.0)
@@ -257,7 +257,7 @@ def test_sgd_without_momentum_goes_down_the_gradient(decay):
 
 
 @each_optimizer
-def test_what_is_spared_decays_not_at_all_and_the_rest_as_ever(name):
+def test_weight_decay_can_be_disabled_for_scales_shifts_and_biases(name):
     parameters, _ = BY_HAND[name]
     decayed, plain = (Training(name, weight_decay=decay, **parameters).whole() for decay in (DECAY, 0.0))
     flags = {"decay_gamma_beta": False, "decay_bias": False}
@@ -267,7 +267,7 @@ def test_what_is_spared_decays_not_at_all_and_the_rest_as_ever(name):
         assert (decayed[own] != plain[own]).any(), own
 
 
-def test_scales_and_biases_are_spared_apart():
+def test_weight_decay_is_disabled_for_scales_and_biases_independently():
     no_scale = Training("sgd", weight_decay=DECAY, decay_gamma_beta=False).whole()
     no_bias = Training("sgd", weight_decay=DECAY, decay_bias=False).whole()
     all_decay = Training("sgd", weight_decay=DECAY).whole()
@@ -276,7 +276,7 @@ def test_scales_and_biases_are_spared_apart():
 
 
 @each_optimizer
-def test_the_factor_of_a_parameter_multiplies_its_rate(name):
+def test_factor_of_a_parameter_multiplies_its_learning_rate(name):
     parameters, _ = BY_HAND[name]
     values = Training(name, factors={"site0.norm.gamma": 0.5}, weight_decay=0.0, **parameters).whole()
     slower = by_hand(name, "site0.norm.gamma", 0.0, [rate / 2 for rate in RATES])
@@ -285,7 +285,7 @@ def test_the_factor_of_a_parameter_multiplies_its_rate(name):
 
 
 @each_optimizer
-def test_parameters_without_gradient_stay_where_they_are(name):
+def test_parameters_without_gradient_do_not_change(name):
     training = Training(name, weight_decay=0.0)
     none = {own: np.zeros(shape) for own, shape in SHAPES.items()}
     for _ in range(3):
@@ -297,14 +297,14 @@ def test_parameters_without_gradient_stay_where_they_are(name):
 
 
 @each_optimizer
-def test_a_parameter_that_starts_at_zero_moves(name):
+def test_parameter_that_starts_at_zero_changes(name):
     values = {own: np.zeros(shape) for own, shape in SHAPES.items()}
     moved = Training(name, values=values, **({"l1": 0.0} if name == "ftrl" else {})).whole(RATES[:2])
     assert all(np.isfinite(value).all() and (value != 0).all() for value in moved.values())
 
 
 @each_optimizer
-def test_arrays_of_state_and_the_step_are_all_that_a_run_needs_to_go_on(name):
+def test_training_resumes_from_arrays_of_state_and_the_step_alone(name):
     parameters, _ = BY_HAND[name]
     whole = Training(name, weight_decay=DECAY, **parameters)
     for step, rate in enumerate(RATES[:4]):
@@ -328,7 +328,7 @@ def copy(state):
 
 
 @each_optimizer
-def test_every_parameter_is_described_and_decay_can_be_kept_from_scales_and_biases(name):
+def test_every_parameter_is_documented_and_shared_ones_are_inherited(name):
     parameters = {parameter.name: parameter for parameter in describe((OPTIMIZERS[name],))}
     assert {"learning_rate", "weight_decay", "decay_gamma_beta", "decay_bias"} <= set(parameters)
     assert all(parameter.description for parameter in parameters.values())
@@ -354,14 +354,14 @@ device: cpu
         "{name: nadam, learning_rate: 0.01}",
     ],
 )
-def test_a_run_learns_with_it(tmp_path, optimizer):
+def test_run_with_the_optimizer_learns(tmp_path, optimizer):
     history = run(parse_spec(SPEC, "optimized.yaml", [f"optimizer={optimizer}"]), out=tmp_path)
     losses = [history.loss("train")[index] for index in range(3)]
     assert losses == sorted(losses, reverse=True)
     assert history.accuracy("test")[-1] > 0.8
 
 
-def test_a_run_keeps_its_weight_decay_from_scales_if_asked(tmp_path):
+def test_run_without_decay_of_scales_keeps_larger_scales(tmp_path):
     overrides = ["optimizer.weight_decay=0.1", "training.steps=3"]
     decayed, spared = (
         checkpoint.load(run(parse_spec(SPEC, "o.yaml", [*overrides, *more]), out=tmp_path).directory / "checkpoint")
@@ -380,6 +380,6 @@ def test_a_run_keeps_its_weight_decay_from_scales_if_asked(tmp_path):
         ("optimizer={name: adam, decay_bias: 1}", "decay_bias"),
     ],
 )
-def test_a_wrong_parameter_is_refused_with_its_place(tmp_path, override, message):
+def test_invalid_parameter_is_an_error_with_its_location(tmp_path, override, message):
     with pytest.raises(SpecError, match=message):
         run(parse_spec(SPEC, "optimized.yaml", [override]), out=tmp_path)
