@@ -34,6 +34,7 @@ torture: $(VENV)/.installed-test
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/main_job.py --build --results benchmarks/RESULTS.md $(ARGS)

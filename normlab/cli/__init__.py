@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+__all__ = ["main"]
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `normlab` with `arguments` (default: those of the process) and end with its exit status."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import constant, is_training
 from normlab.errors import SpecError
-from normlab.models.activations import make_activation
 from normlab.models.tree import walk
+from normlab.ops.activations import make_activation
 
 if TYPE_CHECKING:
     from normlab.models.sites import Sites

@@ -109,9 +109,9 @@ class _Plan(NamedTuple):
 
 
 def _block(sites: Sites, inputs: int, channels: int, number: int, plan: _Plan) -> Any:
-    from normlab.models.activations import make_activation  # noqa: PLC0415 - as above
     from normlab.models.layers import BasicBlock, convolution  # noqa: PLC0415 - as above
     from normlab.models.tree import sequence  # noqa: PLC0415 - as above
+    from normlab.ops.activations import make_activation  # noqa: PLC0415 - as above
 
     changes = inputs != channels
     stride = 2 if changes else 1

@@ -8,10 +8,10 @@ from typing import Any, Callable
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import accepted
 from normlab.errors import SpecError
-from normlab.models.activations import make_activation
 from normlab.models.tree import sequence
 from normlab.norms.blocks import NormBlock, ResidualBlock
 from normlab.norms.ways import NormLayer
+from normlab.ops.activations import make_activation
 from normlab.spec import Part
 
 mx = mxnet()

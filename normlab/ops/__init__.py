@@ -4,6 +4,7 @@ All functions take `F` first, `mx.nd` or `mx.sym`, and work with both, in traini
 """
 
 from normlab.backend.tracing import batch_size, constant
+from normlab.ops.activations import make_activation
 from normlab.ops.channelwise import (
     batch_standardize,
     center_scale_shift,
@@ -95,6 +96,7 @@ __all__ = [
     "group_moments",
     "group_standardize",
     "identities",
+    "make_activation",
     "mean_of_rows",
     "moving_average",
     "multiply_groups",

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import PositiveFloat, PositiveInt
 
 from normlab import Norm, NormLayer, SpecError, hookimpl
-from normlab.ops import constant, group_standardize, scale_shift
+from normlab.ops import constant, group_standardize, make_activation, scale_shift
 
 
 class ProxyNorm(NormLayer):
@@ -73,8 +73,6 @@ class ProxyNorm(NormLayer):
                 f"proxy: groups {self.groups} does not suit the {self.in_channels} channels of a site in layout "
                 f"{self.layout}; expected a divisor that leaves groups of at least {least}"
             )
-        from normlab.models.activations import make_activation  # noqa: PLC0415 - loads MXNet, listing does without
-
         self._block = make_activation(self.activation or "identity")
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, proxy_gamma: Any, proxy_beta: Any) -> Any:

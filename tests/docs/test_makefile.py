@@ -25,7 +25,7 @@ case "$*" in
     *"-m venv"*)
         mkdir -p .venv/bin
         echo "venv with {version}" >> log
-        for name in python normlab ruff mypy; do
+        for name in python normlab ruff mypy lint-imports; do
             echo '#!/bin/sh' > .venv/bin/$name
             echo "echo $name \\"\\$@\\" >> log" >> .venv/bin/$name
             chmod +x .venv/bin/$name
@@ -113,7 +113,7 @@ def test_test_installs_what_tests_need_and_runs_them(machine):
 def test_lint_checks_style_and_types(machine):
     machine.add("python3", "3.9")
     assert machine.make("lint").returncode == 0
-    assert machine.log()[-2:] == ["ruff check .", "mypy"]
+    assert machine.log()[-3:] == ["ruff check .", "mypy", "lint-imports"]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from models_support import NORMS, chosen, network, predicted
 
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
-from normlab.models.activations import ACTIVATIONS, make_activation
 from normlab.models.sites import Sites
 from normlab.norms.contract import Norm
 from normlab.norms.ways import NormLayer
+from normlab.ops.activations import ACTIVATIONS, make_activation
 from normlab.spec import Part
 
 mx = mxnet()

@@ -8,13 +8,13 @@ from models_support import chosen, operated, predicted, trained
 
 from normlab.backend.mxnet import gluoncv, mxnet
 from normlab.errors import SpecError
-from normlab.models.activations import make_activation
 from normlab.models.gluoncv.surgery import BATCH_NORM, give_bias, operate
 from normlab.models.gluoncv.wiring import first_pass
 from normlab.models.layers import GlobalAverage
 from normlab.models.sites import Sites
 from normlab.models.tree import anywhere, named_blocks
 from normlab.norms.blocks import NormBlock
+from normlab.ops.activations import make_activation
 
 mx = mxnet()
 nn = mx.gluon.nn

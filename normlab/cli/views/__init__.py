@@ -1,1 +1,3 @@
 """What commands print."""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
 """The checks, by subject."""
+
+__all__: list[str] = []

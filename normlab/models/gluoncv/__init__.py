@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from normlab.models.sites import Sites
 
+__all__ = ["gluoncv", "normlab_models"]
+
 _HE = Part(name="he", parameters={})
 
 

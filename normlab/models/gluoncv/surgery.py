@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError
-from normlab.models.activations import ACTIVATIONS, make_activation
 from normlab.models.gluoncv.wiring import Shapes, Wiring
 from normlab.models.layers import Dropout, GlobalAverage
 from normlab.models.sites import Sites
 from normlab.models.tree import anywhere, children, substitute
 from normlab.models.weights import WEIGHTED
+from normlab.ops.activations import ACTIVATIONS, make_activation
 
 nn = mxnet().gluon.nn
 

@@ -1,1 +1,3 @@
 """The figures of a report."""
+
+__all__: list[str] = []

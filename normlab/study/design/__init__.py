@@ -1,1 +1,3 @@
 """What a study asks."""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
 """How the runs of a study are trained."""
+
+__all__: list[str] = []

@@ -1,13 +1,11 @@
-"""Activations by the names that specs use."""
+"""Activations, by their names in specs."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from normlab.backend.mxnet import mxnet
 from normlab.errors import SpecError, suggestion
-
-nn = mxnet().gluon.nn
 
 
 def _relu6(F: Any, x: Any) -> Any:
@@ -25,26 +23,26 @@ def _hard_swish(F: Any, x: Any) -> Any:
 #: Activations by name. Gluon's `Activation` is the fast kernel: `nd.tanh` takes fifty times as long on a CPU. The last
 #: three are those of MobileNet v2 (Sandler et al., CVPR 2018, arXiv:1801.04381) and v3 (Howard et al., ICCV 2019,
 #: arXiv:1905.02244, section 5.2).
-ACTIVATIONS = {
-    "identity": lambda: nn.HybridLambda("identity"),
-    "relu": lambda: nn.Activation("relu"),
-    "sigmoid": lambda: nn.Activation("sigmoid"),
-    "tanh": lambda: nn.Activation("tanh"),
-    "softplus": lambda: nn.Activation("softrelu"),
-    "softsign": lambda: nn.Activation("softsign"),
-    "leaky_relu": lambda: nn.LeakyReLU(0.01),
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "gelu": nn.GELU,
-    "silu": nn.Swish,
-    "relu6": lambda: nn.HybridLambda(_relu6),
-    "hard_sigmoid": lambda: nn.HybridLambda(_hard_sigmoid),
-    "hard_swish": lambda: nn.HybridLambda(_hard_swish),
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "identity": lambda nn: nn.HybridLambda("identity"),
+    "relu": lambda nn: nn.Activation("relu"),
+    "sigmoid": lambda nn: nn.Activation("sigmoid"),
+    "tanh": lambda nn: nn.Activation("tanh"),
+    "softplus": lambda nn: nn.Activation("softrelu"),
+    "softsign": lambda nn: nn.Activation("softsign"),
+    "leaky_relu": lambda nn: nn.LeakyReLU(0.01),
+    "elu": lambda nn: nn.ELU(),
+    "selu": lambda nn: nn.SELU(),
+    "gelu": lambda nn: nn.GELU(),
+    "silu": lambda nn: nn.Swish(),
+    "relu6": lambda nn: nn.HybridLambda(_relu6),
+    "hard_sigmoid": lambda nn: nn.HybridLambda(_hard_sigmoid),
+    "hard_swish": lambda nn: nn.HybridLambda(_hard_swish),
 }
 
 
 def make_activation(name: str) -> Any:
-    """A block that applies an activation.
+    """Return a block that applies an activation.
 
     Args:
         name: One of `ACTIVATIONS`.
@@ -56,4 +54,4 @@ def make_activation(name: str) -> Any:
         raise SpecError(
             f"unknown activation {name!r}{suggestion(name, ACTIVATIONS)}; expected one of {', '.join(ACTIVATIONS)}"
         )
-    return ACTIVATIONS[name]()
+    return ACTIVATIONS[name](mxnet().gluon.nn)
