@@ -1,4 +1,4 @@
-"""A tiny data set in the form of Fashion-MNIST, an isolated cache and a web server on this machine, for the tests."""
+"""A tiny data set in the format of Fashion-MNIST, an isolated cache and a local web server, for the tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3
 
 
 def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
-    """An empty cache of its own, and nothing set; gives the folder of the cache."""
+    """Use an empty cache and no data folder; return the folder of the cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "xdg"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("NORMLAB_DATA", raising=False)
@@ -63,7 +63,7 @@ def packed(data: bytes) -> bytes:
 
 
 def tiny(*homes: str) -> Source:
-    """The tiny data set; it can be downloaded from these homes."""
+    """Return the tiny data set, which can be downloaded from these URLs."""
     files = tuple(File(name, len(data), sha256(data)) for name, data in contents().items())
     downloads = tuple(
         Download(f"{name}.gz", len(packed(data)), sha256(packed(data)), tuple(f"{h}/{name}.gz" for h in homes), (file,))
@@ -73,7 +73,7 @@ def tiny(*homes: str) -> Source:
 
 
 def tiny_archive(*homes: str) -> tuple[Source, bytes]:
-    """The tiny data set as one tar archive with a folder and further members, and that archive."""
+    """Return the tiny data set as one tar archive, which has a folder and further members, and that archive."""
     archive = tar({"tiny/readme.html": b"hello", **{f"tiny/{name}": data for name, data in contents().items()}})
     source = tiny()
     urls = tuple(f"{home}/tiny.tar.gz" for home in homes)
@@ -95,7 +95,7 @@ def tar(members: dict[str, bytes | tarfile.TarInfo]) -> bytes:
 
 
 def write(folder: Path, *, gzipped: bool = True) -> Path:
-    """The files of the tiny data set in a folder."""
+    """Write the files of the tiny data set into a folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in contents().items():
         (folder / (f"{name}.gz" if gzipped else name)).write_bytes(packed(data) if gzipped else data)
@@ -104,7 +104,7 @@ def write(folder: Path, *, gzipped: bool = True) -> Path:
 
 @contextmanager
 def served(files: dict[str, bytes], seconds: float = 0.0):
-    """Serve files on 127.0.0.1, each after some seconds; gives the address and how often each was asked for."""
+    """Serve files on 127.0.0.1, each after some seconds; yield the URL and how often each file was requested."""
     asked: Counter[str] = Counter()
 
     class Handler(BaseHTTPRequestHandler):

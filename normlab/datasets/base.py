@@ -1,4 +1,4 @@
-"""What a data set is: named splits of images and labels, checked when made, since MXNet clips bad labels silently."""
+"""The types of data sets: named splits of images and labels, checked because MXNet clips bad labels silently."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pydantic import PositiveInt
 from normlab.errors import DataError
 
 SPLITS = ("train", "validation", "test")
-#: What bytes are multiplied by to be pixels in [0, 1].
-OF_BYTE = 1 / 255
+#: Scales bytes to pixels in [0, 1].
+BYTE_SCALE = 1 / 255
 Limit = Optional[PositiveInt]
 _FEATURES, _IMAGES = 2, 4  # numbers of axes
 
@@ -27,11 +27,11 @@ class Split:
     """Images with their labels.
 
     Attributes:
-        images: `(N, C, H, W)` or `(N, features)`; uint8 0 to 255, or float32 which is used as it is.
+        images: `(N, C, H, W)` or `(N, features)`; uint8 from 0 to 255, or float32, which is not scaled.
         labels: `(N,)`, int32.
 
     Raises:
-        DataError: shapes, types or lengths that do not fit.
+        DataError: The shapes, types or lengths are wrong.
     """
 
     images: NDArray[Any]
@@ -40,43 +40,46 @@ class Split:
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
         if images.dtype not in (np.uint8, np.float32) or labels.dtype != np.int32:
-            raise DataError(f"images are {images.dtype}, labels {labels.dtype}; expected uint8 or float32, and int32")
+            raise DataError(
+                f"images are {images.dtype}, labels {labels.dtype}; expected uint8 or float32 images and int32 labels"
+            )
         if images.ndim not in (_FEATURES, _IMAGES) or labels.ndim != 1:
             raise DataError(
                 f"images have shape {images.shape}, labels {labels.shape}; "
                 "expected (N, C, H, W) or (N, features), and (N,)",
             )
         if len(images) != len(labels):
-            raise DataError(f"{len(images)} images but {len(labels)} labels; expected as many labels as images")
+            raise DataError(f"{len(images)} images but {len(labels)} labels; expected one label for each image")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def pixels(self) -> NDArray[np.float32]:
-        """Images as float32: bytes times 1/255, so in [0, 1]; floats as they are, not copied."""
+        """Return the images as float32: bytes scaled by 1/255, into [0, 1]; floats unscaled and not copied."""
         if self.images.dtype == np.float32:
             return self.images
-        return np.multiply(self.images, np.float32(OF_BYTE), dtype=np.float32)
+        return np.multiply(self.images, np.float32(BYTE_SCALE), dtype=np.float32)
 
     def first(self, count: int | None) -> Split:
-        """The first `count` examples, as views; all of them if `count` is None."""
+        """Return the first `count` examples as views, or all of them if `count` is None."""
         return Split(self.images[:count], self.labels[:count])
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Splits of one data set.
+    """The splits of one data set.
 
     Attributes:
-        name: the word by which specs know it.
+        name: Its name in specs.
         splits: `train` and `test`, and `validation` unless it would be empty.
-        classes: number of classes; labels are 0 to `classes - 1`.
-        class_names: one a class.
-        digest: SHA-256 (hex) that identifies the contents; equal digests mean equal examples in equal order.
-        flips: whether a horizontal flip keeps the label.
+        classes: Number of classes; labels are 0 to `classes - 1`.
+        class_names: One name for each class.
+        digest: SHA-256 (hex) that identifies the contents: equal digests mean equal examples in equal order.
+        flips: Whether a horizontal flip keeps the label.
 
     Raises:
-        DataError: an unknown or missing split, images of several shapes, labels out of range, floats not finite.
+        DataError: A split is unknown, missing or empty, images differ in shape, a label is out of range, or a float is
+            not finite.
     """
 
     name: str
@@ -96,11 +99,11 @@ class Dataset:
         where = f"data set {self.name}"
         names, shapes = list(self.splits), {split.images.shape[1:] for split in self.splits.values()}
         if not {"train", "test"} <= set(names) <= set(SPLITS):
-            raise DataError(f"{where}: has splits {', '.join(names)}; expected train, test and possibly validation")
+            raise DataError(f"{where}: has splits {', '.join(names)}; expected train, test and optionally validation")
         if len(shapes) > 1:
             raise DataError(f"{where}: images have shapes {sorted(shapes)}; expected one shape in all splits")
         if len(self.class_names) != self.classes:
-            raise DataError(f"{where}: {len(self.class_names)} class names; expected {self.classes}, one a class")
+            raise DataError(f"{where}: {len(self.class_names)} class names; expected {self.classes}, one per class")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -121,39 +124,39 @@ def _check_values(where: str, split: Split, classes: int) -> None:
         )
     if split.images.dtype == np.float32 and not np.isfinite(split.images).all():
         bad = np.argwhere(~np.isfinite(split.images))[0]
-        raise DataError(f"{where}: example {bad[0]} holds nan or infinity; expected finite numbers; clean the data")
+        raise DataError(f"{where}: example {bad[0]} contains nan or infinity; expected finite numbers; clean the data")
 
 
 def partition(name: str, train: Split, test: Split, validation: int, limit: int | None = None) -> dict[str, Split]:
-    """Take the first `validation` training examples as validation split, the others as train split; all views.
+    """Split the first `validation` training examples off as the validation split. All splits are views.
 
     Args:
-        name: of the data set, for the message.
-        train: the training examples.
-        test: the test examples.
-        validation: number of examples; 0 gives no validation split.
-        limit: only the first so many examples of each split.
+        name: Name of the data set, for messages.
+        train: All training examples.
+        test: All test examples.
+        validation: Number of validation examples; with 0 there is no validation split.
+        limit: Keep only this many examples of each split.
 
     Raises:
-        DataError: no training example would be left.
+        DataError: No training example would be left.
     """
     if not 0 <= validation < len(train):
         raise DataError(
             f"data set {name}: validation {validation} of {len(train)} training examples; "
-            f"expected 0 to {len(train) - 1}, so that some are left to train on",
+            f"expected 0 to {len(train) - 1}, so that at least one is left to train on",
         )
     rest = Split(train.images[validation:], train.labels[validation:])
     splits = {"train": rest, **({"validation": train.first(validation)} if validation else {}), "test": test}
     return {key: split.first(limit) for key, split in splits.items()}
 
 
-def digest_of_names(*parts: object) -> str:
-    """SHA-256 (hex) of plain values that together identify contents, e.g. checksums of files and sizes of splits."""
+def hash_values(*parts: object) -> str:
+    """Return the SHA-256 (hex) of JSON values that identify contents, such as checksums of files and split sizes."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def digest_of_contents(splits: Mapping[str, Split]) -> str:
-    """SHA-256 (hex) of every byte of the splits, with their names, types and shapes."""
+def hash_contents(splits: Mapping[str, Split]) -> str:
+    """Return the SHA-256 (hex) of every byte of the splits, with their names, types and shapes."""
     digest = hashlib.sha256()
     for name, split in sorted(splits.items()):
         for array in (split.images, split.labels):

@@ -1,7 +1,7 @@
-"""Checks data files by SHA-256 once per machine and remembers which were right, so that later runs start at once.
+"""Verify data files by SHA-256 once per machine, and remember the verified files so that later runs start faster.
 
-The memory is a small JSON file in the person's cache folder: path to stamp and checksum. A file that changed has
-another stamp and is checked again. Without a cache folder that can be written, files are checked each time.
+The record is a small JSON file in the user's cache folder that maps each path to the file's stamp and checksum. A file
+that changed has a different stamp and is verified again. Without a writable cache folder files are verified each time.
 """
 
 from __future__ import annotations
@@ -12,72 +12,70 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from normlab.datasets.payload import Payload
 from normlab.datasets.source import File, cache_folder
 from normlab.errors import DataError
 
-if TYPE_CHECKING:
-    from normlab.datasets.payload import Payload
-
-_PATIENCE = 10.0  # seconds to wait for another process that writes the memory
+_TIMEOUT = 10.0  # seconds to wait for another process that writes the record
 
 
 def verify(read: Iterable[tuple[File, Payload]], *, again: bool = False) -> None:
-    """Check contents against the checksums they must have.
+    """Compare file contents with their expected checksums.
 
     Args:
-        read: files as they should be, each with what was read.
-        again: also those that were found right before.
+        read: Each expected file with the contents that were read.
+        again: Whether to verify files that were verified before as well.
 
     Raises:
-        DataError: the first file that differs.
+        DataError: The first file that differs.
     """
-    memory = {} if again else _remembered()
-    fresh: dict[str, list[Any]] = {}
+    record = {} if again else _load_record()
+    verified: dict[str, list[Any]] = {}
     for file, payload in read:
         key, entry = str(payload.path.absolute()), [*payload.stamp, file.sha256]
-        if memory.get(key) != entry:
+        if record.get(key) != entry:
             _check(file, payload)
-            fresh[key] = entry
-    if fresh:
-        _remember(fresh)
+            verified[key] = entry
+    if verified:
+        _add_to_record(verified)
 
 
 def sha256(contents: bytes) -> str:
-    """The SHA-256 in hex."""
+    """Return the SHA-256 in hex."""
     return hashlib.sha256(contents).hexdigest()
 
 
 def _check(file: File, payload: Payload) -> None:
-    got = sha256(payload.contents)
-    if got != file.sha256:
-        raise DataError(f"{payload.path}: has SHA-256 {got} (uncompressed); expected {file.sha256} for {file.name}")
+    found = sha256(payload.contents)
+    if found != file.sha256:
+        raise DataError(f"{payload.path}: has SHA-256 {found} (uncompressed); expected {file.sha256} for {file.name}")
 
 
-def _memory() -> Path:
+def _record_path() -> Path:
     return cache_folder() / "verified.json"
 
 
-def _remembered() -> dict[str, Any]:
+def _load_record() -> dict[str, Any]:
     try:
-        table = json.loads(_memory().read_bytes())
+        record = json.loads(_record_path().read_bytes())
     except (OSError, ValueError):
-        return {}  # none yet, or torn by a crash: everything is checked anew
-    return table if isinstance(table, dict) else {}
+        return {}  # there is none, or a crash damaged it: verify everything
+    return record if isinstance(record, dict) else {}
 
 
-def _remember(fresh: dict[str, list[Any]]) -> None:
-    from filelock import FileLock  # noqa: PLC0415 - 30 ms that only a first check pays
+def _add_to_record(verified: dict[str, list[Any]]) -> None:
+    from filelock import FileLock  # noqa: PLC0415 - takes 30 ms, which only a first check pays
 
-    path = _memory()
+    path = _record_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=_PATIENCE):
-            kept = {key: entry for key, entry in _remembered().items() if os.path.exists(key)}  # noqa: PTH110 - strings
-            _replace(path, json.dumps({**kept, **fresh}, indent=0).encode())
+        with FileLock(path.with_suffix(".lock"), timeout=_TIMEOUT):
+            kept = {key: entry for key, entry in _load_record().items() if os.path.exists(key)}  # noqa: PTH110 - strings
+            _replace(path, json.dumps({**kept, **verified}, indent=0).encode())
     except (OSError, NotImplementedError):
-        return  # a memory that can't be kept costs time, nothing else
+        return  # without a record later runs only take longer
 
 
 def _replace(path: Path, contents: bytes) -> None:

@@ -1,6 +1,6 @@
-"""CIFAR-10 and CIFAR-100: 32 x 32 pixels in colour, in the authors' binary version, which needs no pickle.
+"""CIFAR-10 and CIFAR-100, colour images of 32 x 32 pixels, in the authors' binary version, which needs no pickle.
 
-A record is one label byte (CIFAR-100: a coarse and a fine one), then 1024 bytes of red, green and blue, row by row.
+A record is a label byte (in CIFAR-100 a coarse and a fine one), then 1024 bytes each of red, green and blue by row.
 Source: A. Krizhevsky, "The CIFAR-10 dataset" and "The CIFAR-100 dataset", https://www.cs.toronto.edu/~kriz/cifar.html.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from normlab.datasets import store
-from normlab.datasets.base import Dataset, Limit, Split, digest_of_names, partition
+from normlab.datasets.base import Dataset, Limit, Split, hash_values, partition
 from normlab.datasets.payload import Payload
 from normlab.datasets.source import Download, File, Source
 
@@ -25,8 +25,8 @@ _HOME = "https://www.cs.toronto.edu/~kriz"
 _CITATION = "Krizhevsky: Learning multiple layers of features from tiny images. Technical report, 2009"
 _TERMS = "no licence given; the authors ask to be cited"
 
-# Checksums of the archives are those in the checksum lists of TensorFlow Datasets, checksums of the files those in
-# torchvision-ruby; the authors publish the MD5 of the archives only (c32a1d4ab5d03f1284b67883e8d87530 and
+# The checksums of the archives come from the checksum lists of TensorFlow Datasets, those of the files from
+# torchvision-ruby; the authors publish only the MD5 of the archives (c32a1d4ab5d03f1284b67883e8d87530 and
 # 03b5dce01913d631647c71ecec9e9cb8).
 _TEN = (
     File("data_batch_1.bin", 30_730_000, "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
@@ -54,7 +54,7 @@ def _source(name: str, description: str, classes: int, files: tuple[File, ...], 
         files=files,
         downloads=(archive,),
         folders=(name, archive.inside or name),
-        by_hand=f"put the archive {archive.name} there as it is",
+        by_hand=f"put the archive {archive.name} there, without unpacking it",
     )
 
 
@@ -89,7 +89,7 @@ CIFAR100 = _source(
 
 _TEN_NAMES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())  # noqa: SIM905 - as below
 _FINE_NAMES = tuple(
-    # one string, since a hundred quotes would hide the names
+    # one string, because a hundred quotes would hide the names
     """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
     caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
@@ -103,29 +103,29 @@ _FINE_NAMES = tuple(
 
 
 def cifar10(*, validation: Validation = 5000, limit: Limit = None) -> Dataset:
-    """Photographs of ten kinds of things, images `(N, 3, 32, 32)`; found on this machine or downloaded (170 MB).
+    """Load CIFAR-10: photographs of ten kinds of things, images `(N, 3, 32, 32)`. Downloads 170 MB if needed.
 
     Args:
-        validation: this many of the first training images are the validation split, the other ones the train split.
-        limit: only the first so many examples of each split, for quick trials.
+        validation: Number of training images, from the first on, for the validation split.
+        limit: Use only this many examples of each split, for quick trials.
 
     Raises:
-        DataError: the files are damaged, or neither found nor downloaded.
-        StorageError: the cache can't be written.
+        DataError: A file is damaged, or missing and can't be downloaded.
+        StorageError: The cache can't be written.
     """
     return _read(CIFAR10, _TEN_NAMES, 1, validation, limit)
 
 
 def cifar100(*, validation: Validation = 5000, limit: Limit = None) -> Dataset:
-    """Photographs of a hundred kinds of things (fine labels), images `(N, 3, 32, 32)`; found or downloaded (169 MB).
+    """Load CIFAR-100 with its fine labels: photographs of a hundred kinds of things. Downloads 169 MB if needed.
 
     Args:
-        validation: this many of the first training images are the validation split, the other ones the train split.
-        limit: only the first so many examples of each split, for quick trials.
+        validation: Number of training images, from the first on, for the validation split.
+        limit: Use only this many examples of each split, for quick trials.
 
     Raises:
-        DataError: the files are damaged, or neither found nor downloaded.
-        StorageError: the cache can't be written.
+        DataError: A file is damaged, or missing and can't be downloaded.
+        StorageError: The cache can't be written.
     """
     return _read(CIFAR100, _FINE_NAMES, 2, validation, limit)
 
@@ -139,12 +139,12 @@ def _read(source: Source, class_names: tuple[str, ...], label_bytes: int, valida
         splits=splits,
         classes=len(class_names),
         class_names=class_names,
-        digest=digest_of_names([file.sha256 for file in source.files], validation, limit),
+        digest=hash_values([file.sha256 for file in source.files], validation, limit),
     )
 
 
 def _split(payloads: Sequence[Payload], label_bytes: int) -> Split:
-    """Gather the records of several files; each byte is copied once. The last label byte is the (fine) class."""
+    """Join the records of several files, copying each byte once. The last label byte is the (fine) class."""
     records = [np.frombuffer(one.contents, np.uint8).reshape(-1, label_bytes + _PIXELS) for one in payloads]
     images = np.concatenate([record[:, label_bytes:] for record in records])
     labels = np.concatenate([record[:, label_bytes - 1] for record in records])

@@ -1,4 +1,4 @@
-"""MNIST, which normlab ships, and Fashion-MNIST, its drop-in replacement: 28 x 28, one channel, ten classes."""
+"""MNIST, which normlab ships, and its drop-in replacement Fashion-MNIST: 28 x 28 pixels, one channel, ten classes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from normlab.datasets import payload as idx
 from normlab.datasets import store
-from normlab.datasets.base import Dataset, Limit, Split, digest_of_names, partition
-from normlab.datasets.payload import Payload
+from normlab.datasets.base import Dataset, Limit, Split, hash_values, partition
+from normlab.datasets.payload import Payload, parse_idx
 from normlab.datasets.source import Download, File, Source
 
 Validation = Annotated[int, Field(ge=0, lt=60_000)]
@@ -46,11 +45,11 @@ MNIST = Source(
     ),
     folders=("mnist",),
     shipped=Path(__file__).resolve().parent.parent / "data" / "mnist",
-    by_hand="install normlab again",
+    by_hand="reinstall normlab",
 )
 
-# Checksums of the contents were taken from Debian's package dataset-fashion-mnist 0.0~git20200523.55506a9-1, those of
-# the gzip files from the checksum lists of TensorFlow Datasets; the authors' README gives MD5 and sizes in MB only.
+# The checksums of the contents come from Debian's package dataset-fashion-mnist 0.0~git20200523.55506a9-1, those of the
+# gzip files from the checksum lists of TensorFlow Datasets; the authors' README gives only MD5 and sizes in MB.
 _FASHION_FILES = _files(
     "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -99,28 +98,28 @@ _CLOTHES = (
 
 
 def mnist(*, validation: Validation = 5000, limit: Limit = None) -> Dataset:
-    """Handwritten digits, images `(N, 1, 28, 28)`, shipped with normlab.
+    """Load MNIST: handwritten digits, images `(N, 1, 28, 28)`, shipped with normlab.
 
     Args:
-        validation: this many of the first training images are the validation split, the other ones the train split.
-        limit: only the first so many examples of each split, for quick trials.
+        validation: Number of training images, from the first on, for the validation split.
+        limit: Use only this many examples of each split, for quick trials.
 
     Raises:
-        DataError: the shipped files are damaged.
+        DataError: A shipped file is damaged or missing.
     """
     return _read(MNIST, tuple("0123456789"), validation, limit, flips=False)
 
 
 def fashion_mnist(*, validation: Validation = 5000, limit: Limit = None) -> Dataset:
-    """Articles of clothing, images `(N, 1, 28, 28)`; found on this machine or downloaded (31 MB).
+    """Load Fashion-MNIST: articles of clothing, images `(N, 1, 28, 28)`. Downloads 31 MB if needed.
 
     Args:
-        validation: this many of the first training images are the validation split, the other ones the train split.
-        limit: only the first so many examples of each split, for quick trials.
+        validation: Number of training images, from the first on, for the validation split.
+        limit: Use only this many examples of each split, for quick trials.
 
     Raises:
-        DataError: the files are damaged, or neither found nor downloaded.
-        StorageError: the cache can't be written.
+        DataError: A file is damaged, or missing and can't be downloaded.
+        StorageError: The cache can't be written.
     """
     return _read(FASHION_MNIST, _CLOTHES, validation, limit, flips=True)
 
@@ -133,13 +132,13 @@ def _read(source: Source, class_names: tuple[str, ...], validation: int, limit: 
         splits=partition(source.name, train, test, validation, limit),
         classes=len(class_names),
         class_names=class_names,
-        digest=digest_of_names([file.sha256 for file in source.files], validation, limit),
+        digest=hash_values([file.sha256 for file in source.files], validation, limit),
         flips=flips,
     )
 
 
 def _split(contents: dict[str, Payload], part: str) -> Split:
     images, labels = contents[f"{part}-images-idx3-ubyte"], contents[f"{part}-labels-idx1-ubyte"]
-    pixels = idx.parse(images.contents, str(images.path), axes=3)
-    classes = idx.parse(labels.contents, str(labels.path), axes=1)
+    pixels = parse_idx(images.contents, str(images.path), axes=3)
+    classes = parse_idx(labels.contents, str(labels.path), axes=1)
     return Split(pixels[:, np.newaxis], classes.astype(np.int32))

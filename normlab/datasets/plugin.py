@@ -1,4 +1,4 @@
-"""The data sets that normlab ships, for the catalogue and for `normlab data`."""
+"""The data sets that normlab ships, for the catalog and for `normlab data`."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from dataclasses import dataclass
 
 from normlab.catalog.hookspecs import DataSource, hookimpl
 from normlab.datasets import arrays, cifar, mnist, synthetic
-from normlab.datasets import source as places
 from normlab.datasets.base import Dataset
-from normlab.datasets.source import Place, Source
+from normlab.datasets.source import Place, Source, find_origin, locate
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """A data set that normlab brings.
+    """A data set that normlab ships.
 
     Attributes:
-        build: makes it; its signature is the schema of its YAML block.
-        source: where its files come from, its terms, its measures.
+        build: Loads it; its signature is the schema of its YAML block.
+        source: Where its files come from, its terms, its shape and sizes.
     """
 
     build: Callable[..., Dataset]
     source: Source
 
     def locate(self) -> list[Place]:
-        """Every place from which its files may come, with what is there now; empty if it needs none."""
-        return places.locate(self.source)
+        """Return every place that may provide its files, with its state; empty if it needs none."""
+        return locate(self.source)
 
     def origin(self) -> Place:
-        """The place from which its files would come now."""
-        return places.origin(self.source)
+        """Return the place that would provide its files now."""
+        return find_origin(self.source)
 
 
 SHIPPED: dict[str, Shipped] = {

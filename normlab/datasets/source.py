@@ -1,4 +1,4 @@
-"""The source of a data set: its files with their checksums, where they may lie, and where they are downloaded from."""
+"""The source of a data set: its files and their checksums, the folders that may hold them, and their downloads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class File:
-    """One file as the data set reads it, uncompressed.
+    """One file of a data set, as it is read.
 
     Attributes:
-        name: without folder and without `.gz`.
-        size: bytes, uncompressed.
-        sha256: hex, of the uncompressed contents: the same however a distributor compressed it.
+        name: File name, without folder and without `.gz`.
+        size: Size in bytes, uncompressed.
+        sha256: SHA-256 (hex) of the uncompressed contents, which doesn't depend on how a distributor compressed it.
     """
 
     name: str
@@ -24,15 +24,15 @@ class File:
 
 @dataclass(frozen=True)
 class Download:
-    """One thing to download: the gzip of one file, or a tar archive of several.
+    """One download: a gzipped file, or a tar archive of several files.
 
     Attributes:
-        name: file name under which it is kept.
-        size: bytes, as downloaded.
-        sha256: hex, as downloaded.
-        urls: its homes, tried in this order.
-        files: what it gives.
-        inside: the folder in the archive that holds the files; None for a gzip of one file.
+        name: Name of the downloaded file.
+        size: Size in bytes of the download.
+        sha256: SHA-256 (hex) of the download.
+        urls: Where to download it from, tried in this order.
+        files: The files that it provides.
+        inside: The folder in the archive that holds the files, or None for a gzipped file.
     """
 
     name: str
@@ -45,22 +45,22 @@ class Download:
 
 @dataclass(frozen=True)
 class Source:
-    """All that is known of a data set before it is read.
+    """What is known of a data set before it is read.
 
     Attributes:
-        name: the word by which specs know it.
-        description: one sentence.
-        licence: its terms, in short.
-        citation: how to cite it.
-        shape: of one example, `(C, H, W)`; None if the person decides.
-        classes: None if the person decides.
-        sizes: examples in train, validation and test by default; None if the person decides.
-        files: what must be found to read it; empty if it needs none.
-        downloads: how to get them; empty if they can't be downloaded.
-        folders: names which its folder may have in `$NORMLAB_DATA`.
-        shipped: the folder in which normlab itself brings it.
-        installed: folders in which distributions install it.
-        by_hand: a further way to supply the files, for the message of a person without a network.
+        name: Name of the data set in specs.
+        description: One sentence.
+        licence: Its terms, in short.
+        citation: How to cite it.
+        shape: Shape of one example, `(C, H, W)`; None if the user chooses it.
+        classes: Number of classes; None if the user chooses it.
+        sizes: Default numbers of examples in train, validation and test; None if the user chooses them.
+        files: The files that it is read from; empty if it needs none.
+        downloads: Downloads that provide the files; empty if they can't be downloaded.
+        folders: Names that its folder may have in `$NORMLAB_DATA`.
+        shipped: The folder of normlab itself that contains it, if any.
+        installed: Folders in which Linux distributions install it.
+        by_hand: Another way to get the files, for the message to a user without a network.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Bytes of all files, uncompressed."""
+        """Size in bytes of all files, uncompressed."""
         return sum(file.size for file in self.files)
 
 
@@ -89,10 +89,10 @@ REMOTE = "for download"  # the state of a place on the network
 
 @dataclass(frozen=True)
 class Place:
-    """A place where a data set may come from, and what was found there.
+    """A place that may provide a data set, and what was found there.
 
     Attributes:
-        where: folder, address, or the variable that is not set.
+        where: A folder, a URL, or the name of the environment variable that is not set.
         state: `present`, `absent`, `2 of 4 files`, `archive`, `not set`, or `for download`.
     """
 
@@ -101,76 +101,76 @@ class Place:
 
 
 def cache_folder() -> Path:
-    """The folder of this person on this machine for what normlab can make again."""
-    from platformdirs import user_cache_path  # noqa: PLC0415 - 13 ms that a listing of names need not pay
+    """Return the user's cache folder on this machine for what normlab can create again."""
+    from platformdirs import user_cache_path  # noqa: PLC0415 - takes 13 ms, which a listing of names need not pay
 
     return user_cache_path("normlab")
 
 
-def own_cache(source: Source) -> Path:
-    """The folder in the cache that holds the files of one data set."""
+def dataset_cache(source: Source) -> Path:
+    """Return the folder in the cache for the files of one data set."""
     return cache_folder() / "datasets" / source.name
 
 
-def given_folders(source: Source) -> list[Path]:
-    """Folders in `$NORMLAB_DATA`: one of the data set's own, or that folder itself."""
+def user_folders(source: Source) -> list[Path]:
+    """Return the folders in `$NORMLAB_DATA` that may hold the files: those of the data set, then the folder itself."""
     root = os.environ.get(VARIABLE)
     if not root:
         return []
     return [Path(root).expanduser().absolute() / name for name in (*source.folders, "")]
 
 
-def folders(source: Source) -> list[Path]:
-    """Every folder in which files are looked for: shipped, `$NORMLAB_DATA`, installed, cache."""
+def search_folders(source: Source) -> list[Path]:
+    """Return all folders to search for the files, in order: shipped, `$NORMLAB_DATA`, installed, cache."""
     shipped = [source.shipped] if source.shipped else []
-    return [*shipped, *given_folders(source), *source.installed, own_cache(source)]
+    return [*shipped, *user_folders(source), *source.installed, dataset_cache(source)]
 
 
-def in_folder(file: File, folder: Path) -> Path | None:
-    """The file in this folder, plain or gzipped; None if it is not there."""
-    return next((path for path in (folder / file.name, folder / f"{file.name}.gz") if _is_file(path)), None)
-
-
-def find(source: Source) -> dict[str, Path]:
-    """Path by file name, for all files that were found; each in the first folder that has it."""
+def find_files(source: Source) -> dict[str, Path]:
+    """Return the path of each file that was found, by file name, from the first folder that has it."""
     found: dict[str, Path] = {}
-    for folder in folders(source):
+    for folder in search_folders(source):
         for file in source.files:
-            path = None if file.name in found else in_folder(file, folder)
+            path = None if file.name in found else _find_in(folder, file)
             if path:
                 found[file.name] = path
     return found
 
 
 def find_archive(source: Source, name: str) -> Path | None:
-    """An archive that a person put into one of the folders; None if there is none."""
-    return next((folder / name for folder in folders(source) if _is_file(folder / name)), None)
+    """Return an archive of this name that the user put into one of the folders, or None."""
+    return next((folder / name for folder in search_folders(source) if _is_file(folder / name)), None)
 
 
 def locate(source: Source) -> list[Place]:
-    """Every place from which the files may come, in order, with what is there now; empty if it needs no files."""
+    """Return every place that may provide the files, in order, with its state; empty if no files are needed."""
     if not source.files:
         return []
-    places = [Place(str(folder), _state(source, folder)) for folder in folders(source)]
+    places = [Place(str(folder), _state(source, folder)) for folder in search_folders(source)]
     if not os.environ.get(VARIABLE):
         places.insert(1 if source.shipped else 0, Place(f"${VARIABLE}", "not set"))
-    homes = dict.fromkeys(url.rpartition("/")[0] for download in source.downloads for url in download.urls)
-    return [*places, *(Place(home, REMOTE) for home in homes)]
+    urls = dict.fromkeys(url.rpartition("/")[0] for download in source.downloads for url in download.urls)
+    return [*places, *(Place(url, REMOTE) for url in urls)]
 
 
-def origin(source: Source) -> Place:
-    """The place from which the files would come now; state `needs none` if it needs no files."""
+def find_origin(source: Source) -> Place:
+    """Return the place that would provide the files now; its state is `needs none` if no files are needed."""
     if not source.files:
         return Place("", "needs none")
-    found = find(source)
+    found = find_files(source)
     if len(found) == len(source.files):
         return Place(", ".join(dict.fromkeys(str(path.parent) for path in found.values())), "present")
-    ways = [place for place in locate(source) if place.state in {"archive", REMOTE}]
-    return ways[0] if ways else Place("", "absent")
+    providers = (place for place in locate(source) if place.state in {"archive", REMOTE})
+    return next(providers, Place("", "absent"))
+
+
+def _find_in(folder: Path, file: File) -> Path | None:
+    """Return the path of a file in this folder, plain or gzipped, or None."""
+    return next((path for path in (folder / file.name, folder / f"{file.name}.gz") if _is_file(path)), None)
 
 
 def _state(source: Source, folder: Path) -> str:
-    count = sum(in_folder(file, folder) is not None for file in source.files)
+    count = sum(_find_in(folder, file) is not None for file in source.files)
     if count == len(source.files):
         return "present"
     if any(download.inside and _is_file(folder / download.name) for download in source.downloads):
@@ -179,4 +179,4 @@ def _state(source: Source, folder: Path) -> str:
 
 
 def _is_file(path: Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a folder that may not be entered
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a folder without permission

@@ -1,8 +1,9 @@
-"""A seeded task that can be learned, of any shape, for tests and first trials.
+"""A learnable task of any shape, generated from a seed, for tests and first trials.
 
-Every class has a prototype; an example is the prototype of its class plus noise, clipped to [0, 1]. All is made from
-the raw 64-bit output of Philox (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011),
-which numpy promises never to change (NEP 19), by additions and multiplications only: the same on every machine.
+Each class has a prototype; an example is the prototype of its class plus noise, clipped to [0, 1]. Everything is
+computed from the raw 64-bit output of Philox (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2,
+3", SC 2011), which NumPy guarantees never to change (NEP 19), by additions and multiplications only. So every machine
+generates the same bits.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
-from normlab.datasets.base import Dataset, Split, digest_of_contents
+from normlab.datasets.base import Dataset, Split, hash_contents
 from normlab.datasets.source import Source
 
 
-def _of_example(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _check_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) not in (1, 3):
         raise ValueError(f"has {len(shape)} numbers; expected 1 (features) or 3 (channels, height, width)")
     return shape
 
 
-Shape = Annotated[tuple[PositiveInt, ...], AfterValidator(_of_example)]
+Shape = Annotated[tuple[PositiveInt, ...], AfterValidator(_check_shape)]
 Classes = Annotated[int, Field(ge=2)]
 Count = PositiveInt
 OptionalCount = NonNegativeInt
@@ -33,7 +34,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**64)]
 
 SYNTHETIC = Source(
     name="synthetic",
-    description="Made on the spot from a seed, of any shape: prototypes of the classes plus noise.",
+    description="Generated from a seed, of any shape: a prototype for each class plus noise.",
     licence="none needed",
     citation="none needed",
     shape=(1, 8, 8),
@@ -41,7 +42,7 @@ SYNTHETIC = Source(
     sizes=(512, 128, 256),
 )
 _STREAMS = {"prototypes": 0, "train": 1, "validation": 2, "test": 3}
-_DRAWS = 4  # uniform numbers whose sum stands for one normal number (Irwin and Hall)
+_DRAWS = 4  # uniform numbers whose sum approximates one normal number (Irwin and Hall)
 
 
 def synthetic(
@@ -54,16 +55,16 @@ def synthetic(
     noise: Noise = 0.5,
     seed: Seed = 0,
 ) -> Dataset:
-    """A task made on the spot: float32 in [0, 1], as many examples of each class as of the others, give or take one.
+    """Generate a task: images in float32 from 0 to 1, with equally many examples of each class, up to one.
 
     Args:
-        shape: of one example: channels, height, width, or only the number of features.
-        classes: number of classes.
-        train: examples in the train split.
-        validation: examples in the validation split; 0 for none.
-        test: examples in the test split.
-        noise: standard deviation of what is added to the prototype, before clipping.
-        seed: another seed, another task; a split does not depend on the sizes of the others.
+        shape: Shape of one example: channels, height and width, or only the number of features.
+        classes: Number of classes.
+        train: Number of examples in the train split.
+        validation: Number of examples in the validation split; 0 for none.
+        test: Number of examples in the test split.
+        noise: Standard deviation of the noise that is added to the prototype, before clipping.
+        seed: Each seed gives a different task. A split does not depend on the sizes of the others.
     """
     prototypes = _uniform(_generator(seed, "prototypes"), classes, shape)
     sizes = {"train": train, "validation": validation, "test": test}
@@ -77,7 +78,7 @@ def synthetic(
         splits=splits,
         classes=classes,
         class_names=tuple(str(label) for label in range(classes)),
-        digest=digest_of_contents(splits),
+        digest=hash_contents(splits),
         flips=False,
     )
 
@@ -87,7 +88,7 @@ def _generator(seed: int, purpose: str) -> np.random.Philox:
 
 
 def _uniform(generator: np.random.Philox, count: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Numbers in [0, 1): the upper 24 bits, which float32 holds exactly."""
+    """Draw numbers in [0, 1) from the upper 24 bits, which float32 represents exactly."""
     raw = np.asarray(generator.random_raw(count * math.prod(shape)), np.uint64)
     return ((raw >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)).reshape(count, *shape)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from normlab.backend.devices import put
 from normlab.backend.mxnet import mxnet
-from normlab.datasets.base import OF_BYTE, Dataset, Split
+from normlab.datasets.base import BYTE_SCALE, Dataset, Split
 from normlab.errors import SpecError
 from normlab.training.randomness import generator
 
@@ -203,7 +203,7 @@ class Augmenter:
 
     def pixels(self, F: Any, stored: Any) -> Any:
         """What networks take, from what `stored` gives, or some of it: bytes become numbers from 0 to 1."""
-        return F.BlockGrad(F.cast(stored, dtype="float32") * OF_BYTE) if self._are_bytes else stored
+        return F.BlockGrad(F.cast(stored, dtype="float32") * BYTE_SCALE) if self._are_bytes else stored
 
     def inputs(self, step: int) -> list[tuple[Any, ...]]:
         """What `__call__` takes besides the batch in this step, for each device."""

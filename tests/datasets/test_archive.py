@@ -15,7 +15,7 @@ GOOD = {"in/readme.html": b"hello", "in/b.bin": b"bbbb", "in/a.bin": b"aaa"}
 
 def link(name: str, kind: bytes) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.size = kind, "/etc/passwd", 3  # the size that is expected
+    info.type, info.linkname, info.size = kind, "/etc/passwd", 3  # the expected size
     return info
 
 
@@ -35,44 +35,44 @@ def attempt(tmp_path):
     return unpacked
 
 
-def test_only_the_expected_files_are_taken(attempt):
+def test_only_the_expected_files_are_extracted(attempt):
     assert attempt(tar(GOOD)) == {"a.bin": b"aaa", "b.bin": b"bbbb"}
 
 
-def test_names_with_a_leading_dot_are_the_same(attempt):
+def test_a_leading_dot_in_member_names_is_ignored(attempt):
     assert set(attempt(tar({f"./{name}": data for name, data in GOOD.items()}))) == {"a.bin", "b.bin"}
 
 
 @pytest.mark.parametrize("name", ["../evil", "in/../../evil", "/tmp/evil", "in/../a.bin"])  # noqa: S108 - never written
-def test_a_member_that_leads_out_is_refused(attempt, name):
-    with pytest.raises(DataError, match="leads out of the folder; expected plain names"):
+def test_a_member_outside_the_folder_is_refused(attempt, name):
+    with pytest.raises(DataError, match="points outside the folder; expected plain names"):
         attempt(tar({name: b"evil", **GOOD}))
     assert not list(attempt.folder.parent.glob("evil"))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
-def test_an_expected_name_that_is_no_regular_file_is_refused(attempt, kind):
-    with pytest.raises(DataError, match=r"member 'in/a.bin' is no regular file"):
+def test_an_expected_member_that_is_not_a_regular_file_is_refused(attempt, kind):
+    with pytest.raises(DataError, match=r"member 'in/a.bin' is not a regular file"):
         attempt(tar({**GOOD, "in/a.bin": link("in/a.bin", kind)}))
     assert not (attempt.folder / "a.bin").exists()
 
 
 @pytest.mark.parametrize("data", [b"", b"aa", b"aaaa", bytes(10_000_000)])
-def test_another_size_is_refused(attempt, data):
+def test_a_member_of_the_wrong_size_is_refused(attempt, data):
     with pytest.raises(DataError, match="expected a regular file of 3 bytes"):
         attempt(tar({**GOOD, "in/a.bin": data}))
 
 
-def test_a_file_that_comes_twice_is_taken_once(attempt):
+def test_a_duplicate_member_is_extracted_once(attempt):
     assert attempt(tar({**GOOD, "./in/a.bin": b"xxx"}))["a.bin"] == b"aaa"
 
 
-def test_a_missing_file_is_told(attempt):
-    with pytest.raises(DataError, match=r"lacks in/a.bin; expected the archive as its authors publish it"):
+def test_a_missing_member_is_reported(attempt):
+    with pytest.raises(DataError, match=r"lacks in/a.bin; expected the archive as its authors published it"):
         attempt(tar({"in/b.bin": b"bbbb"}))
 
 
-def test_a_cut_or_damaged_archive_is_told(attempt):
+def test_a_truncated_or_damaged_archive_is_reported(attempt):
     whole = tar(GOOD)
     for length in (0, 1, 10, len(whole) // 2):
         with pytest.raises(DataError, match=r"some.tar.gz: (damaged archive|lacks)"):

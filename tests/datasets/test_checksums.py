@@ -17,30 +17,30 @@ def cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def given(monkeypatch, tmp_path):
-    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "given"))
-    return write(tmp_path / "given", gzipped=False)
+def data_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
+    return write(tmp_path / "data", gzipped=False)
 
 
 @pytest.fixture
 def computed(monkeypatch):
-    """Every checksum that is computed, in order."""
-    made, genuine = [], checksums.sha256
-    monkeypatch.setattr(checksums, "sha256", lambda data: made.append(len(data)) or genuine(data))
-    return made
+    """Record every checksum that is computed, in order."""
+    sizes, genuine = [], checksums.sha256
+    monkeypatch.setattr(checksums, "sha256", lambda data: sizes.append(len(data)) or genuine(data))
+    return sizes
 
 
-@pytest.mark.usefixtures("given")
-def test_a_file_that_was_right_is_not_checked_again(computed):
+@pytest.mark.usefixtures("data_folder")
+def test_a_verified_file_is_not_verified_again(computed):
     store.load(tiny())
     assert len(computed) == 4
     store.load(tiny())
     assert len(computed) == 4
 
 
-def test_a_changed_file_is_noticed_although_size_and_time_are_as_before(given):
+def test_a_change_is_detected_although_size_and_time_are_unchanged(data_folder):
     store.load(tiny())
-    path = given / "t10k-images-idx3-ubyte"
+    path = data_folder / "t10k-images-idx3-ubyte"
     before, data = path.stat(), bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -49,9 +49,9 @@ def test_a_changed_file_is_noticed_although_size_and_time_are_as_before(given):
         store.load(tiny())
 
 
-def test_a_file_that_was_written_again_is_checked_once_more(given, computed):
+def test_a_rewritten_file_is_verified_once_more(data_folder, computed):
     store.load(tiny())
-    path = given / "t10k-images-idx3-ubyte"
+    path = data_folder / "t10k-images-idx3-ubyte"
     path.unlink()
     path.write_bytes(contents()["t10k-images-idx3-ubyte"])
     store.load(tiny())
@@ -59,27 +59,27 @@ def test_a_file_that_was_written_again_is_checked_once_more(given, computed):
     assert len(computed) == 5
 
 
-def test_a_wrong_file_is_never_remembered(given):
-    path = given / "t10k-labels-idx1-ubyte"
+def test_a_damaged_file_is_never_recorded(data_folder):
+    path = data_folder / "t10k-labels-idx1-ubyte"
     path.write_bytes(path.read_bytes()[:-1] + b"\x09")
     for _ in range(2):
         with pytest.raises(DataError, match="has SHA-256"):
             store.load(tiny())
 
 
-@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b'{"a": 3}', b"\xff\xfe", b"null"])
-@pytest.mark.usefixtures("given")
-def test_a_torn_memory_is_made_anew(cache, computed, torn):
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"a": 3}', b"\xff\xfe", b"null"])
+@pytest.mark.usefixtures("data_folder")
+def test_a_damaged_record_is_rebuilt(cache, computed, damaged):
     store.load(tiny())
-    (cache / "verified.json").write_bytes(torn)
+    (cache / "verified.json").write_bytes(damaged)
     store.load(tiny())
     assert len(computed) == 8
     store.load(tiny())
     assert len(computed) == 8
 
 
-@pytest.mark.usefixtures("given")
-def test_a_cache_that_cannot_be_written_only_costs_time(monkeypatch, tmp_path, computed):
+@pytest.mark.usefixtures("data_folder")
+def test_a_read_only_cache_only_costs_time(monkeypatch, tmp_path, computed):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     store.load(tiny())
@@ -87,10 +87,10 @@ def test_a_cache_that_cannot_be_written_only_costs_time(monkeypatch, tmp_path, c
     assert len(computed) == 8
 
 
-def test_a_failed_write_leaves_the_memory_and_no_litter(monkeypatch, cache, given):
+def test_a_failed_write_keeps_the_record_and_leaves_no_temporary_file(monkeypatch, cache, data_folder):
     store.load(tiny())
     before = (cache / "verified.json").read_bytes()
-    (given / "t10k-labels-idx1-ubyte").touch()
+    (data_folder / "t10k-labels-idx1-ubyte").touch()
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -101,16 +101,16 @@ def test_a_failed_write_leaves_the_memory_and_no_litter(monkeypatch, cache, give
     assert {path.name for path in cache.iterdir()} <= {"verified.json", "verified.lock"}
 
 
-def test_files_that_are_gone_are_forgotten(cache, given):
+def test_removed_files_are_dropped_from_the_record(cache, data_folder):
     store.load(tiny())
-    for path in given.iterdir():
+    for path in data_folder.iterdir():
         path.rename(path.with_suffix(".old"))
-    write(given)
+    write(data_folder)
     store.load(tiny())
     assert all(name.endswith(".gz") for name in json.loads((cache / "verified.json").read_text()))
 
 
-def test_many_at_once_remember_all(cache, tmp_path):
+def test_concurrent_threads_record_all_files(cache, tmp_path):
     folders = [write(tmp_path / str(number), gzipped=False) for number in range(6)]
     read = [[(file, store.payload.read(folder / file.name, file.size)) for file in tiny().files] for folder in folders]
     threads = [threading.Thread(target=checksums.verify, args=(part,)) for part in read]

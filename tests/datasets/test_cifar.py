@@ -13,32 +13,32 @@ from normlab.errors import DataError
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "given"))
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
     return isolate(monkeypatch, tmp_path)
 
 
 def record(*labels: int, first: int) -> bytes:
-    """Label bytes, then red, green and blue planes of constant values."""
+    """Return label bytes, then red, green and blue planes of constant values."""
     return bytes(labels) + b"".join(bytes([first + channel]) * 1024 for channel in range(3))
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """Write files of records in the places of the genuine ones."""
+    """Write small files of records and use them instead of the genuine ones."""
 
     def written(name: str, parts: dict[str, bytes]) -> None:
-        folder = tmp_path / "given" / name
+        folder = tmp_path / "data" / name
         folder.mkdir(parents=True)
         for file, data in parts.items():
             (folder / file).write_bytes(data)
         files = tuple(File(file, len(data), sha256(data)) for file, data in parts.items())
         monkeypatch.setattr(cifar, name.upper(), replace(getattr(cifar, name.upper()), files=files, downloads=()))
-        monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "given"))
+        monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
 
     return written
 
 
-def test_records_of_several_files_are_gathered_in_order(small):
+def test_records_of_several_files_are_joined_in_order(small):
     small(
         "cifar10",
         {
@@ -57,7 +57,7 @@ def test_records_of_several_files_are_gathered_in_order(small):
     assert (data.shape, data.classes, data.flips, data.class_names[9]) == ((3, 32, 32), 10, True, "truck")
 
 
-def test_the_planes_are_red_green_blue_row_by_row(small):
+def test_planes_are_red_green_and_blue_by_row(small):
     pixels = np.arange(3072).astype(np.uint8)
     small("cifar10", {"1.bin": b"\x01" + pixels.tobytes(), "t.bin": record(7, first=40)})
     image = cifar.cifar10(validation=0).splits["train"].images[0]
@@ -72,19 +72,19 @@ def test_the_fine_label_is_the_class(small):
     assert (data.class_names[0], data.class_names[99], len(set(data.class_names))) == ("apple", "worm", 100)
 
 
-def test_a_label_out_of_range_is_told(small):
+def test_a_label_out_of_range_is_refused(small):
     small("cifar10", {"1.bin": record(10, first=1), "t.bin": record(7, first=1)})
     with pytest.raises(DataError, match="data set cifar10, split train: label 10 of example 0 is out of range"):
         cifar.cifar10(validation=0)
 
 
 @pytest.mark.parametrize(("source", "width"), [(cifar.CIFAR10, 3073), (cifar.CIFAR100, 3074)])
-def test_the_sizes_are_whole_numbers_of_records(source, width):
+def test_file_sizes_are_multiples_of_the_record_size(source, width):
     counts = [file.size / width for file in source.files]
     assert sum(counts[:-1]) == 50_000
     assert counts[-1] == 10_000
 
 
-def test_the_names_of_the_classes_are_in_order():
+def test_class_names_are_sorted():
     assert list(cifar._FINE_NAMES) == sorted(cifar._FINE_NAMES)
     assert list(cifar._TEN_NAMES) == sorted(cifar._TEN_NAMES)

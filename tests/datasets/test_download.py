@@ -15,10 +15,9 @@ import pytest
 from datasets_support import contents, gzips, isolate, served, tar, tiny, tiny_archive, write
 
 from normlab.datasets import store
-from normlab.datasets import store as download
 from normlab.errors import DataError, StorageError
 
-NOWHERE = "http://127.0.0.1:9"  # the port of discard, on which nothing listens
+NOWHERE = "http://127.0.0.1:9"  # the discard port, on which nothing listens
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +29,7 @@ def loaded(source):
     return {name: one.contents for name, one in store.load(source).items()}
 
 
-def test_what_is_nowhere_is_downloaded_once(cache):
+def test_missing_files_are_downloaded_once(cache):
     with served(gzips()) as (home, asked):
         assert loaded(tiny(home)) == contents()
         assert loaded(tiny(home)) == contents()
@@ -38,22 +37,22 @@ def test_what_is_nowhere_is_downloaded_once(cache):
     assert sorted(path.name for path in cache.iterdir()) == sorted([".lock", *gzips()])
 
 
-def test_only_what_is_missing_is_downloaded(monkeypatch, tmp_path):
-    folder = write(tmp_path / "given" / "fashion_mnist")
+def test_only_missing_files_are_downloaded(monkeypatch, tmp_path):
+    folder = write(tmp_path / "data" / "fashion_mnist")
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "given"))
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
     with served(gzips()) as (home, asked):
         assert loaded(tiny(home)) == contents()
     assert asked == {"t10k-labels-idx1-ubyte.gz": 1}
 
 
-def test_the_second_home_serves_when_the_first_does_not():
+def test_further_urls_are_tried_if_the_first_fails():
     with served(gzips()) as (home, asked):
         assert loaded(tiny(NOWHERE, f"{home}/gone", home)) == contents()
     assert asked["gone/t10k-labels-idx1-ubyte.gz"] == asked["t10k-labels-idx1-ubyte.gz"] == 1
 
 
-def test_eight_processes_on_one_empty_cache_make_one_download():
+def test_eight_processes_with_one_empty_cache_download_once():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from datasets_support import tiny, contents\n"
@@ -64,18 +63,18 @@ def test_eight_processes_on_one_empty_cache_make_one_download():
     with served(gzips(), seconds=0.2) as (home, asked):
         command = [sys.executable, "-c", code, str(here), home]
         processes = [subprocess.Popen(command, cwd=here.parent, stderr=subprocess.PIPE) for _ in range(8)]
-        told = [process.communicate(timeout=120)[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8, told
+        errors = [process.communicate(timeout=120)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, errors
     assert asked == dict.fromkeys(gzips(), 1)
 
 
-def test_no_network_names_every_place_and_what_to_do(monkeypatch, tmp_path, cache):
-    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "given"))
+def test_without_a_network_the_message_names_every_place_and_what_to_do(monkeypatch, tmp_path, cache):
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
     source = replace(tiny(NOWHERE), installed=(tmp_path / "installed",))
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as error:
         store.load(source)
-    text = str(told.value)
-    for place in (tmp_path / "given" / "fashion_mnist", tmp_path / "given", tmp_path / "installed", cache):
+    text = str(error.value)
+    for place in (tmp_path / "data" / "fashion_mnist", tmp_path / "data", tmp_path / "installed", cache):
         assert f"{place} (absent)" in text
     assert re.search(rf"{NOWHERE}/train-images-idx3-ubyte.gz: Failed to establish .*Connection refused", text)
     assert "put the files, gzipped or not, into a folder DIR/fashion_mnist and set NORMLAB_DATA=DIR" in text
@@ -84,12 +83,12 @@ def test_no_network_names_every_place_and_what_to_do(monkeypatch, tmp_path, cach
     assert [path.name for path in cache.iterdir()] == [".lock"]
 
 
-def test_a_variable_that_is_not_set_is_named():
-    with pytest.raises(DataError, match=r"looked in \$NORMLAB_DATA \(not set\), "):
+def test_the_message_names_an_unset_variable():
+    with pytest.raises(DataError, match=r"no files found; searched \$NORMLAB_DATA \(not set\), "):
         store.load(tiny(NOWHERE))
 
 
-def test_a_page_that_is_not_there_is_told():
+def test_a_missing_page_is_reported():
     with (
         served({}) as (home, _),
         pytest.raises(DataError, match=rf"{home}/train-images-idx3-ubyte.gz: 404 .*Not Found"),
@@ -97,17 +96,17 @@ def test_a_page_that_is_not_there_is_told():
         store.load(tiny(home))
 
 
-def test_a_download_with_other_contents_is_refused(cache):
-    wrong = dict.fromkeys(gzips(), b"a page of a hotel's network")
-    with served(wrong) as (home, _), pytest.raises(DataError) as told:
+def test_a_download_with_wrong_contents_is_refused(cache):
+    wrong = dict.fromkeys(gzips(), b"a login page of a hotel's network")
+    with served(wrong) as (home, _), pytest.raises(DataError) as error:
         store.load(tiny(home))
     source = tiny(home)
-    assert source.downloads[0].sha256 in str(told.value)
-    assert "does not match the known hash" in str(told.value)
+    assert source.downloads[0].sha256 in str(error.value)
+    assert "does not match the known hash" in str(error.value)
     assert [path.name for path in cache.iterdir()] == [".lock"]
 
 
-def test_what_a_killed_process_left_is_cleared(cache):
+def test_partial_files_of_a_killed_process_are_removed(cache):
     (cache / ".partial").mkdir(parents=True)
     (cache / ".partial" / "train-images-idx3-ubyte.gz").write_bytes(b"half")
     with served(gzips()) as (home, _):
@@ -115,7 +114,7 @@ def test_what_a_killed_process_left_is_cleared(cache):
     assert not (cache / ".partial").exists()
 
 
-def test_a_cache_that_cannot_be_made_is_told(monkeypatch, tmp_path):
+def test_a_cache_folder_that_can_not_be_created_is_reported(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with served(gzips()) as (home, asked), pytest.raises(StorageError, match=r"can't be written \(Not a directory\)"):
@@ -123,7 +122,7 @@ def test_a_cache_that_cannot_be_made_is_told(monkeypatch, tmp_path):
     assert not asked
 
 
-def test_a_full_disk_is_no_fault_of_the_network(monkeypatch, cache):
+def test_a_full_disk_is_not_reported_as_a_network_error(monkeypatch, cache):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -133,7 +132,7 @@ def test_a_full_disk_is_no_fault_of_the_network(monkeypatch, cache):
     assert [path.name for path in cache.iterdir()] == [".lock"]
 
 
-def test_damage_in_the_cache_is_told_and_repaired(cache):
+def test_damage_in_the_cache_is_reported_and_repaired(cache):
     with served(gzips()) as (home, asked):
         store.load(tiny(home))
         path = cache / "t10k-labels-idx1-ubyte.gz"
@@ -146,8 +145,8 @@ def test_damage_in_the_cache_is_told_and_repaired(cache):
     assert asked["train-images-idx3-ubyte.gz"] == 1
 
 
-def test_repair_never_removes_a_persons_own_file(monkeypatch, tmp_path):
-    folder = write(tmp_path / "given")
+def test_repair_never_removes_a_file_of_the_user(monkeypatch, tmp_path):
+    folder = write(tmp_path / "data")
     monkeypatch.setenv("NORMLAB_DATA", str(folder))
     path = folder / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(b"\x1f\x8bmine")
@@ -157,7 +156,7 @@ def test_repair_never_removes_a_persons_own_file(monkeypatch, tmp_path):
     assert not asked
 
 
-def test_an_archive_is_downloaded_and_only_its_files_kept(cache):
+def test_an_archive_is_downloaded_and_only_its_files_are_kept(cache):
     source, archive = tiny_archive()
     with served({"tiny.tar.gz": archive}) as (home, asked):
         source, _ = tiny_archive(home)
@@ -168,7 +167,7 @@ def test_an_archive_is_downloaded_and_only_its_files_kept(cache):
 
 
 @pytest.mark.parametrize("where", ["fashion_mnist", "fashion-mnist", "."])
-def test_an_archive_that_was_put_there_by_hand_is_unpacked(monkeypatch, tmp_path, where):
+def test_an_archive_of_the_user_is_unpacked(monkeypatch, tmp_path, where):
     source, archive = tiny_archive(NOWHERE)
     (tmp_path / where).mkdir(exist_ok=True)
     (tmp_path / where / "tiny.tar.gz").write_bytes(archive)
@@ -177,7 +176,7 @@ def test_an_archive_that_was_put_there_by_hand_is_unpacked(monkeypatch, tmp_path
     assert (tmp_path / where / "tiny.tar.gz").read_bytes() == archive
 
 
-def test_a_damaged_archive_put_there_by_hand_is_told(monkeypatch, tmp_path):
+def test_a_damaged_archive_of_the_user_is_reported(monkeypatch, tmp_path):
     source, archive = tiny_archive(NOWHERE)
     (tmp_path / "tiny.tar.gz").write_bytes(archive[:-1] + b"?")
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
@@ -185,18 +184,18 @@ def test_a_damaged_archive_put_there_by_hand_is_told(monkeypatch, tmp_path):
         store.load(source)
 
 
-def test_an_archive_that_leads_out_leaves_nothing(monkeypatch, tmp_path, cache):
+def test_an_archive_with_members_outside_the_folder_leaves_no_files(monkeypatch, tmp_path, cache):
     source, _ = tiny_archive(NOWHERE)
     evil = tar({f"tiny/{name}": data for name, data in contents().items()} | {"../../evil": b"evil"})
-    monkeypatch.setattr(download, "_found_archive", lambda *_: tmp_path / "evil.tar.gz")
+    monkeypatch.setattr(store, "_find_archive", lambda *_: tmp_path / "evil.tar.gz")
     (tmp_path / "evil.tar.gz").write_bytes(evil)
-    with pytest.raises(DataError, match="leads out"):
+    with pytest.raises(DataError, match="points outside"):
         store.load(source)
     assert [path.name for path in cache.iterdir()] == [".lock"]
     assert not [path for path in tmp_path.rglob("evil") if path.name == "evil"]
 
 
-def test_progress_is_shown_on_a_terminal_only():
+def test_progress_is_shown_only_on_a_terminal():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from datasets_support import tiny, served, gzips\n"

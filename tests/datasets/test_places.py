@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from datasets_support import isolate, tiny, tiny_archive, write
 
-from normlab.datasets import source as places
 from normlab.datasets.plugin import SHIPPED
+from normlab.datasets.source import Place, find_files, find_origin, locate, user_folders
 
 
 @pytest.fixture(autouse=True)
@@ -16,10 +16,10 @@ def cache(monkeypatch, tmp_path):
 
 
 def states(source):
-    return [(place.where, place.state) for place in places.locate(source)]
+    return [(place.where, place.state) for place in locate(source)]
 
 
-def test_places_are_named_in_the_order_in_which_they_are_tried(monkeypatch, tmp_path, cache):
+def test_places_are_listed_in_the_order_of_the_search(monkeypatch, tmp_path, cache):
     write(tmp_path / "installed")
     source = replace(tiny("http://home"), installed=(tmp_path / "installed",))
     assert states(source) == [
@@ -28,50 +28,50 @@ def test_places_are_named_in_the_order_in_which_they_are_tried(monkeypatch, tmp_
         (str(cache), "absent"),
         ("http://home", "for download"),
     ]
-    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "given"))
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
     assert [where for where, _ in states(source)][:4] == [
-        str(tmp_path / "given" / "fashion_mnist"),
-        str(tmp_path / "given" / "fashion-mnist"),
-        str(tmp_path / "given"),
+        str(tmp_path / "data" / "fashion_mnist"),
+        str(tmp_path / "data" / "fashion-mnist"),
+        str(tmp_path / "data"),
         str(tmp_path / "installed"),
     ]
 
 
-def test_the_first_place_that_has_a_file_gives_it(monkeypatch, tmp_path, cache):
-    own, flat = write(tmp_path / "given" / "fashion_mnist"), write(tmp_path / "given")
+def test_the_first_folder_that_has_a_file_provides_it(monkeypatch, tmp_path, cache):
+    own, flat = write(tmp_path / "data" / "fashion_mnist"), write(tmp_path / "data")
     write(cache)
     (own / "t10k-labels-idx1-ubyte.gz").unlink()
-    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "given"))
-    found = places.find(tiny())
+    monkeypatch.setenv("NORMLAB_DATA", str(tmp_path / "data"))
+    found = find_files(tiny())
     assert found["train-images-idx3-ubyte"].parent == own
     assert found["t10k-labels-idx1-ubyte"].parent == flat
 
 
-def test_half_a_data_set_is_counted(cache):
+def test_files_of_an_incomplete_data_set_are_counted(cache):
     write(cache)
     for path in sorted(cache.iterdir())[:3]:
         path.unlink()
     assert (str(cache), "1 of 4 files") in states(tiny())
 
 
-def test_where_the_files_would_come_from(monkeypatch, tmp_path, cache):
+def test_the_origin_is_the_first_place_that_can_provide_the_files(monkeypatch, tmp_path, cache):
     source, archive = tiny_archive("http://home")
-    assert places.origin(source) == places.Place("http://home", "for download")
+    assert find_origin(source) == Place("http://home", "for download")
     (tmp_path / "tiny.tar.gz").write_bytes(archive)
     monkeypatch.setenv("NORMLAB_DATA", str(tmp_path))
-    assert places.origin(source) == places.Place(str(tmp_path), "archive")
+    assert find_origin(source) == Place(str(tmp_path), "archive")
     write(cache, gzipped=False)
-    assert places.origin(source) == places.Place(str(cache), "present")
-    assert places.origin(replace(tiny(), folders=())) == places.Place(str(cache), "present")
-    assert places.origin(SHIPPED["synthetic"].source).state == "needs none"
+    assert find_origin(source) == Place(str(cache), "present")
+    assert find_origin(replace(tiny(), folders=())) == Place(str(cache), "present")
+    assert find_origin(SHIPPED["synthetic"].source).state == "needs none"
 
 
-def test_a_tilde_and_a_relative_folder_are_understood(monkeypatch, tmp_path):
+def test_a_tilde_and_a_relative_folder_are_expanded(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    for given in ("~/data", "data"):
-        monkeypatch.setenv("NORMLAB_DATA", given)
-        assert places.given_folders(tiny())[-1] == tmp_path / "data"
+    for folder in ("~/data", "data"):
+        monkeypatch.setenv("NORMLAB_DATA", folder)
+        assert user_folders(tiny())[-1] == tmp_path / "data"
 
 
 def test_shipped_data_sets_are_listed_under_their_names():
@@ -81,7 +81,7 @@ def test_shipped_data_sets_are_listed_under_their_names():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_is_said_of_a_data_set_is_complete(name):
+def test_the_description_of_a_data_set_is_complete(name):
     source = SHIPPED[name].source
     assert source.description.endswith(".")
     assert source.licence

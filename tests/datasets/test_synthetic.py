@@ -12,11 +12,11 @@ from normlab.datasets.synthetic import synthetic
 
 
 def test_the_same_seed_gives_the_same_bytes_on_every_machine():
-    """Computed once; another value here means that runs of other machines can't be compared."""
+    """Computed once. If it changes, runs can no longer be compared with earlier ones or those of other machines."""
     assert synthetic().digest == "5c32fcc5147c0a34c49f5b467b3593292ea0c08ff8e99800c941fe6fd83112a6"
 
 
-def test_another_seed_gives_another_task():
+def test_each_seed_gives_a_different_task():
     assert len({synthetic(seed=seed).digest for seed in range(5)}) == 5
 
 
@@ -27,7 +27,7 @@ def test_a_split_does_not_depend_on_the_sizes_of_the_others():
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4, 6)])
-def test_any_shape_can_be_had(shape):
+def test_examples_can_have_any_shape(shape):
     data = synthetic(shape=shape, classes=3, train=7, validation=2, test=4)
     assert {name: split.images.shape for name, split in data.splits.items()} == {
         "train": (7, *shape),
@@ -37,7 +37,7 @@ def test_any_shape_can_be_had(shape):
     assert data.shape == shape
 
 
-def test_values_are_floats_from_0_to_1_and_classes_equally_frequent():
+def test_values_are_floats_from_0_to_1_and_classes_are_balanced():
     split = synthetic(classes=4, train=102, noise=2.0).splits["train"]
     assert split.images.dtype == np.float32
     assert split.images.min() == 0
@@ -46,8 +46,8 @@ def test_values_are_floats_from_0_to_1_and_classes_equally_frequent():
     assert split.labels[:20].tolist() != sorted(split.labels[:20])
 
 
-def test_it_can_be_learned_but_not_without_looking():
-    """The nearest class mean of the training examples names the class of nearly every test example."""
+def test_the_task_can_be_learned_but_not_guessed():
+    """The nearest class mean of the training examples predicts the class of nearly every test example."""
     data = synthetic()
     train, test = data.splits["train"], data.splits["test"]
     means = np.stack([train.images[train.labels == label].mean(axis=0).ravel() for label in range(10)])
@@ -57,7 +57,7 @@ def test_it_can_be_learned_but_not_without_looking():
     assert (distance.argmin(axis=1) == shuffled).mean() < 0.2
 
 
-def test_noise_has_the_deviation_asked_for():
+def test_noise_has_the_requested_deviation():
     split = synthetic(shape=(2000,), classes=2, train=40, noise=0.01).splits["train"]
     rest = split.images - np.stack([split.images[split.labels == k].mean(axis=0) for k in (0, 1)])[split.labels]
     inner = rest[(split.images > 0.05) & (split.images < 0.95)]
@@ -81,13 +81,13 @@ def test_noise_has_the_deviation_asked_for():
         ("seed", -1),
     ],
 )
-def test_the_signature_refuses_what_makes_no_sense(parameter, wrong):
+def test_the_signature_refuses_invalid_values(parameter, wrong):
     hints = get_type_hints(synthetic, include_extras=True)
     with pytest.raises(ValidationError):
         TypeAdapter(hints[parameter]).validate_python(wrong)
 
 
-def test_every_signature_is_a_schema_with_its_defaults():
+def test_every_signature_is_a_schema_with_valid_defaults():
     for name, shipped in SHIPPED.items():
         build = shipped.build
         hints = get_type_hints(build, include_extras=True)
