@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from normlab.backend.mxnet import mxnet
@@ -29,10 +30,10 @@ def resolve_devices(names: Sequence[str], warn: Callable[[str], None] = lambda _
     mx = mxnet()
     found = mx.context.num_gpus()
     if list(names) == ["auto"]:
-        if not found and _driver_present():
-            warn(f"there is a GPU, but {_why_no_gpu()}; using the CPU")
+        if not found and _has_driver():
+            warn(f"there is a GPU, but {_explain_missing_gpu()}; using the CPU")
         return [mx.gpu(0) if found else mx.cpu(0)]
-    return [_context(name, found) for name in names]
+    return [_resolve_device(name, found) for name in names]
 
 
 def put(array: NDArray[Any], device: Any) -> Any:
@@ -43,7 +44,7 @@ def put(array: NDArray[Any], device: Any) -> Any:
     return mx.nd.array(array, ctx=device, dtype=array.dtype)
 
 
-def _context(name: str, gpus: int) -> Any:
+def _resolve_device(name: str, gpus: int) -> Any:
     mx = mxnet()
     match = re.fullmatch(r"(cpu|gpu)(?::(\d{1,3}))?", name)
     if not match:
@@ -52,18 +53,16 @@ def _context(name: str, gpus: int) -> Any:
     if kind == "cpu":
         return mx.cpu(index)
     if index >= gpus:
-        have = f"this machine has {gpus} that MXNet can use" if gpus else _why_no_gpu()
+        have = f"this machine has {gpus} that MXNet can use" if gpus else _explain_missing_gpu()
         raise DeviceError(f"device {name!r}: no such GPU: {have}; use --device cpu, or see `normlab doctor`")
     return mx.gpu(index)
 
 
-def _why_no_gpu() -> str:
+def _explain_missing_gpu() -> str:
     if mxnet().runtime.Features().is_enabled("CUDA"):
-        return "MXNet sees no GPU (is the driver loaded, is CUDA_VISIBLE_DEVICES set?)"
+        return "MXNet finds no GPU (check the driver and CUDA_VISIBLE_DEVICES)"
     return "this MXNet was built without CUDA (the wheels mxnet-cu112 to mxnet-cu117 have it)"
 
 
-def _driver_present() -> bool:
-    from pathlib import Path  # noqa: PLC0415 - only `auto` without a GPU asks
-
+def _has_driver() -> bool:
     return Path("/proc/driver/nvidia/version").exists()

@@ -58,7 +58,7 @@ class Graph:
         self._freeze_state = freeze_state
         self._one_shape = one_shape
         self._rewrite = rewrite
-        # by batch size if a norm asked for it, else by None
+        # by batch size if a norm uses it, else by None
         self._compiled: dict[int | None, CompiledGraph] = {}
 
     def __call__(self, *inputs: Any) -> list[Any]:

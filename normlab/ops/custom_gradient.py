@@ -22,7 +22,7 @@ Backward = Callable[[Any], Sequence[Any]]
 def apply_custom_gradient(
     forward: Callable[..., tuple[Any, Backward]], x: Any, parameters: Sequence[Any], states: Sequence[Any] = ()
 ) -> Any:
-    """Run a forward pass without recording, and give its output a backward pass.
+    """Run a forward pass without recording, and attach a backward pass to its output.
 
     The backward pass may use x, the arguments of `forward` and what `forward` has computed. It must not use another
     parameter or state: the optimizer's update of that may be waiting for this backward pass, which is a deadlock.

@@ -86,7 +86,7 @@ class Optimizer:
         for name, parameter in parameters.items():
             parameter.wd_mult = 0.0 if _last(name).startswith(spared) else 1.0
         attached = self.mxnet_optimizer()
-        # LARS asks by name which parameters are not weights of a layer
+        # LARS recognizes parameters that are not weights of a layer by their names
         others = (*_SCALE_AND_SHIFT, *_BIAS)
         attached.idx2name = {
             index: "bias" if _last(name).startswith(others) else name for index, name in enumerate(parameters)

@@ -34,7 +34,7 @@ def dense(x, name="dense", units=4, **options):
 
 
 def both(graph, shape=(5, 3, 6, 6)):
-    """The outputs of a graph as it is and folded, and the operators of the folded one."""
+    """Return the outputs of a graph before and after folding, and the operators after it."""
     known, aux = graph.infer_shape(x=shape)[0], graph.infer_shape(x=shape)[2]
     shapes = {
         **dict(zip(graph.list_arguments(), known)),
@@ -71,7 +71,7 @@ X = sym.var("x")
     ],
     ids=range(9),
 )
-def test_a_batch_norm_with_given_statistics_is_folded_into_the_layer_beside_it(graph):
+def test_batch_norm_with_given_statistics_is_folded_into_the_adjacent_layer(graph):
     plain, small, operators = both(graph)
     assert "BatchNorm" not in operators
     np.testing.assert_allclose(small[0], plain[0], rtol=1e-4, atol=1e-4)
@@ -88,14 +88,14 @@ def test_a_batch_norm_with_given_statistics_is_folded_into_the_layer_beside_it(g
     ],
     ids=range(5),
 )
-def test_any_other_batch_norm_stays(graph):
+def test_other_batch_norms_are_kept(graph):
     shape = (5, 4, 3) if "flatten" in graph.tojson() else (5, 3, 6, 6)
     plain, small, operators = both(graph, shape)
     assert "BatchNorm" in operators
     np.testing.assert_array_equal(small[0], plain[0])
 
 
-def test_what_is_used_elsewhere_too_is_kept():
+def test_layer_with_another_user_is_kept():
     layer = convolution(X)
     plain, small, operators = both(sym.Group([batch_norm(layer), layer]))
     assert "BatchNorm" in operators
@@ -103,19 +103,19 @@ def test_what_is_used_elsewhere_too_is_kept():
         np.testing.assert_array_equal(one, other)
 
 
-def test_fixed_gamma_is_left_alone():
+def test_batch_norm_with_fixed_gamma_is_kept():
     _, _, operators = both(batch_norm(convolution(X), fix_gamma=True))
     assert "BatchNorm" in operators
 
 
-def test_the_columns_of_a_table_are_scaled_in_the_weights_of_the_next_layer():
+def test_scale_of_columns_is_folded_into_the_next_layer():
     table = table_standardize(sym, sym.tanh(dense(X)), sym.var("gamma", shape=(4,)), sym.var("beta", shape=(4,)), 1e-3)
     plain, small, operators = both(dense(table, "after", units=7))
     assert "broadcast_add" not in operators
     np.testing.assert_allclose(small[0], plain[0], rtol=1e-4, atol=1e-4)
 
 
-def test_a_scale_of_rows_is_none_of_columns():
+def test_scale_of_rows_is_kept():
     rows = sym.sum(dense(X), axis=1, keepdims=True)
     scaled = sym.broadcast_add(sym.broadcast_mul(dense(X), rows), rows)
     plain, small, operators = both(dense(scaled, "after"))
@@ -137,7 +137,7 @@ device: cpu
 
 @pytest.mark.parametrize("override", ["model={name: resnet, depth: 8}", "model={name: mlp, hidden: [16, 16]}"])
 @pytest.mark.parametrize("norm", ["batch", "{name: batch, predict: batch}"])
-def test_a_run_scores_as_it_does_operator_by_operator(tmp_path, override, norm):
+def test_run_has_the_same_scores_as_an_imperative_one(tmp_path, override, norm):
     histories = [
         run(parse_spec(SPEC, "folded.yaml", [override, f"norm={norm}", f"hybridize={way}"]), out=tmp_path)
         for way in ("true", "false")

@@ -1,4 +1,4 @@
-"""Backward passes of their own: state that they move, in order, and without waiting for themselves."""
+"""Custom backward passes: their gradients, the state that they update, the order of reads and writes, no deadlock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from normlab.ops.custom_gradient import apply_custom_gradient
 
 
 def doubled(x, gamma, seen):
-    """2 gamma x, whose gradient of x is said to be that of the output plus the state; that counts the passes up."""
+    """Return 2 gamma x; its custom gradient of x is that of the output plus the state, which counts backward passes."""
 
     def forward(gamma, seen):
         def backward(gradient):
@@ -32,7 +32,7 @@ def arrays():
     return x, gamma, mx.nd.zeros(1)
 
 
-def test_output_gradients_and_state_are_those_it_says(arrays):
+def test_output_gradients_and_state_are_those_of_the_custom_passes(arrays):
     x, gamma, seen = arrays
     with mx.autograd.record():
         y = doubled(x, gamma, seen) * 5
@@ -43,7 +43,7 @@ def test_output_gradients_and_state_are_those_it_says(arrays):
     assert seen.asscalar() == 1
 
 
-def test_state_is_read_after_the_backward_pass_before_it_has_written(arrays):
+def test_reader_of_state_after_backward_gets_the_new_value(arrays):
     x, gamma, seen = arrays
     for _ in range(50):  # without a wait
         with mx.autograd.record():
@@ -53,7 +53,7 @@ def test_state_is_read_after_the_backward_pass_before_it_has_written(arrays):
     assert np.array_equal(x.grad.asnumpy(), np.full((2, 3), 50.0))
 
 
-def test_parameters_may_be_updated_at_once(arrays):
+def test_parameters_can_be_updated_right_after_backward(arrays):
     x, gamma, seen = arrays
     for _ in range(50):
         with mx.autograd.record():
@@ -63,7 +63,7 @@ def test_parameters_may_be_updated_at_once(arrays):
     assert np.isfinite(gamma.asnumpy()).all()
 
 
-def test_second_backward_pass_writes_the_same_again(arrays):
+def test_second_backward_pass_writes_the_same_state(arrays):
     x, gamma, seen = arrays
     with mx.autograd.record():
         y = doubled(x, gamma, seen)
@@ -73,7 +73,7 @@ def test_second_backward_pass_writes_the_same_again(arrays):
 
 
 @pytest.mark.parametrize("recording", [True, False])
-def test_state_rests_without_backward_pass_or_where_it_is_frozen(arrays, recording):
+def test_state_does_not_change_without_backward_pass_or_if_frozen(arrays, recording):
     x, gamma, seen = arrays
     if not recording:
         doubled(x, gamma, seen).wait_to_read()
@@ -85,14 +85,14 @@ def test_state_rests_without_backward_pass_or_where_it_is_frozen(arrays, recordi
     assert seen.asscalar() == 0
 
 
-def test_compiling_is_refused(arrays):
+def test_symbol_is_refused(arrays):
     x, gamma, seen = arrays
     graph = Graph(lambda _, x: doubled(x, gamma, seen), [], training=True)
     with pytest.raises(PluginBroken, match="can't be compiled; set hybridizable = False"):
         graph(x)
 
 
-def test_gradient_of_a_convolution_after_it_arrives_in_the_plain_layout():
+def test_gradient_of_a_following_convolution_has_the_plain_layout():
     random = np.random.default_rng(1)
     convolution = {"no_bias": True, "num_filter": 16, "kernel": (3, 3), "pad": (1, 1)}
     before, after = (mx.nd.array(random.normal(size=(16, 16, 3, 3))) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The fast building blocks of norms against NumPy: compiled and operator by operator, forwards and backwards."""
+"""The building blocks of norms agree with NumPy: compiled and imperative, forward and backward."""
 
 from __future__ import annotations
 
@@ -149,31 +149,31 @@ def agree(function, formula, shape, **options):
 @pytest.mark.parametrize("training", [True, False], ids=["training", "prediction"])
 @pytest.mark.parametrize("layout", SHAPES)
 @pytest.mark.parametrize("case", CASES)
-def test_activations_and_gradients_equal_numpy(case, layout, training, hybridize):
+def test_activations_and_gradients_agree_with_numpy(case, layout, training, hybridize):
     agree(*CASES[case], SHAPES[layout], training=training, hybridize=hybridize)
 
 
 @pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
 @pytest.mark.parametrize("layout", ["NCT", "NCHW"])
 @pytest.mark.parametrize("case", POSITION_CASES)
-def test_statistics_of_positions_and_gradients_equal_numpy(case, layout, hybridize):
+def test_statistics_of_positions_and_gradients_agree_with_numpy(case, layout, hybridize):
     agree(*POSITION_CASES[case], SHAPES[layout], hybridize=hybridize)
 
 
 @pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
 @pytest.mark.parametrize("case", UNIT_CASES)
-def test_weights_and_gradients_equal_numpy(case, hybridize):
+def test_weights_and_gradients_agree_with_numpy(case, hybridize):
     agree(*UNIT_CASES[case], (4, 3, 5), hybridize=hybridize)
 
 
-def test_channels_of_images_are_standardized_the_same_without_the_copy():
+def test_channel_standardize_of_images_is_the_same_with_and_without_a_copy():
     agree(lambda F, x: channel_standardize(F, x, 6, EPSILON, "NCHW"), channels_standardized, SHAPES["NCHW"])
 
 
 @pytest.mark.parametrize("hybridize", [True, False], ids=["graph", "imperative"])
 @pytest.mark.parametrize("layout", ["NC", "NCHW"])
 @pytest.mark.parametrize("case", ["planes", "planes_first", "channel_variance"])
-def test_tables_and_images_need_no_other_shape(case, layout, hybridize):
+def test_tables_and_images_are_accepted_without_reshape(case, layout, hybridize):
     function = {
         "planes": lambda F, x: planes(F, x, layout=layout),
         "planes_first": lambda F, x: planes(F, x, 2, layout),
@@ -182,19 +182,19 @@ def test_tables_and_images_need_no_other_shape(case, layout, hybridize):
     agree(function[case], CASES[case][1], SHAPES[layout], hybridize=hybridize)
 
 
-def test_unit_sum_counts_the_weights_of_a_unit():
+def test_unit_sum_returns_sums_and_number_of_weights():
     _, count = unit_sum(mx.nd, mx.nd.ones((4, 3, 5)))
     assert count.asnumpy().tolist() == [15]
 
 
-def test_center_scale_shift_takes_the_mean_away_first():
+def test_center_scale_shift_subtracts_the_mean_first():
     # the mean is in float32 to the bit, so the difference is exact where scale x + shift would not be
     x = mx.nd.array([[1e6 + 1, 1e6 + 3]])
     y = center_scale_shift(mx.nd, x, mx.nd.array([1e6, 1e6]), mx.nd.array([1, 2]), mx.nd.array([0, 5]), 2)
     close(y.asnumpy(), np.array([[1, 11]]), 1e-6)
 
 
-def test_gradients_reach_scale_and_shift():
+def test_scale_and_shift_have_gradients():
     random = np.random.default_rng(6)
     x, dy = random.normal(size=(2, 4, 6, 3))
     scale, shift = mx.nd.array(SCALE), mx.nd.array(SHIFT)
@@ -207,7 +207,7 @@ def test_gradients_reach_scale_and_shift():
     close(shift.grad.asnumpy(), dy.sum((0, 2)), 1e-5)
 
 
-def test_batch_statistics_carry_no_gradient():
+def test_batch_statistics_have_no_gradient():
     x = mx.nd.random.normal(shape=(6, 3))
     x.attach_grad()
     with mx.autograd.record():
@@ -220,7 +220,7 @@ def test_batch_statistics_carry_no_gradient():
 
 
 @pytest.mark.parametrize("case", ["group_standardize", "channel_standardize", "example_scale_shift"])
-def test_one_graph_takes_batches_of_any_size_on_any_device(case):
+def test_one_graph_works_for_any_batch_size_and_device(case):
     function, formula = CASES[case]
     graph = graph_of(function)
     for examples, device in ((5, 0), (2, 0), (5, 1), (7, 1), (2, 0)):
@@ -231,7 +231,7 @@ def test_one_graph_takes_batches_of_any_size_on_any_device(case):
 
 
 @pytest.mark.parametrize("case", ["group_standardize", "group_standardize_all", "channel_standardize"])
-def test_large_means_do_not_cancel(case):
+def test_large_means_cause_no_cancellation(case):
     function, formula = CASES[case]
     x = np.random.default_rng(1).normal(1e3, 1, (4, 6, 16, 16)).astype("float32")
     (y,) = graph_of(function)(mx.nd.array(x))
@@ -239,7 +239,7 @@ def test_large_means_do_not_cancel(case):
 
 
 @pytest.mark.parametrize("case", ["position_moments", "channel_variance"])
-def test_variances_about_large_means_do_not_cancel(case):
+def test_variances_about_large_means_cause_no_cancellation(case):
     function, formula = {**CASES, **POSITION_CASES}[case]
     x = np.random.default_rng(1).normal(1e3, 1, (4, 6, 16, 16)).astype("float32")
     (y,) = graph_of(function)(mx.nd.array(x))
@@ -291,7 +291,7 @@ def convolutions():
 
 @pytest.mark.parametrize("shape", [(4, 16, 8, 8), (5, 16, 5, 7)])
 @pytest.mark.parametrize("case", BETWEEN)
-def test_between_convolutions_a_graph_gives_what_single_operators_give(case, shape):
+def test_graph_between_convolutions_agrees_with_imperative_operators(case, shape):
     (before, after), parameters = convolutions()
     random = np.random.default_rng(5)
     given, dy = (mx.nd.array(random.normal(size=shape)) for _ in range(2))
@@ -320,11 +320,11 @@ def test_between_convolutions_a_graph_gives_what_single_operators_give(case, sha
         (strided_chunk_sizes, 4, 4, [4]),
     ],
 )
-def test_chunks_hold_every_example(sizes, count, size, expected):
+def test_sizes_of_chunks(sizes, count, size, expected):
     assert sizes(count, size) == expected
 
 
-def test_moments_of_chunks_are_told_for_each():
+def test_moments_are_returned_for_each_chunk():
     x = np.random.default_rng(4).normal(2, 3, (5, 6, 2, 2)).astype("float32")
 
     def told(F, x):
@@ -339,14 +339,14 @@ def test_moments_of_chunks_are_told_for_each():
     close(variance, np.stack([of.var(1, ddof=1) for of in values]), 1e-5)
 
 
-def test_a_constant_follows_the_shape_of_each_batch():
+def test_constant_depends_on_the_shape_of_each_batch():
     graph = graph_of(lambda F, x: values_per_channel(F, F.Pooling(x, kernel=(2, 2), stride=(2, 2))))
     for examples, height in ((3, 4), (5, 4), (3, 8), (3, 4)):
         (count,) = graph(mx.nd.ones((examples, 6, height, 4)))
         assert count.asnumpy().tolist() == [examples * height]
 
 
-def test_a_constant_follows_what_depends_on_another_such_constant():
+def test_constant_may_depend_on_an_activation_that_depends_on_a_constant():
     def function(F, x):
         scaled = F.broadcast_mul(x, F.reshape(values_per_channel(F, x), shape=(1, 1, 1, 1)))
         return values_per_channel(F, F.Pooling(channel_standardize(F, scaled, 6, EPSILON), global_pool=True))
