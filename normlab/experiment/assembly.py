@@ -14,7 +14,7 @@ from normlab.models.audit import operations
 from normlab.models.network import Network, build
 from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
-from normlab.training.evaluation import Evaluator, examples
+from normlab.training.evaluation import Evaluator, prepare_examples
 from normlab.training.loop import Trainer
 from normlab.training.randomness import keyed
 
@@ -52,7 +52,7 @@ def assemble(
 
     train = dataset.splits["train"]
     data = [
-        (augmenter.stored(train, device), mx.nd.array(train.labels, ctx=device, dtype="float32")) for device in devices
+        (augmenter.store(train, device), mx.nd.array(train.labels, ctx=device, dtype="float32")) for device in devices
     ]
     hybridize = spec.hybridize and network.hybridizable
     batches = Batches(spec.seed, len(train), spec.training.batch_size)
@@ -69,7 +69,7 @@ def assemble(
         threads=worker_threads.choose_threads(operations(network, dataset.shape), spec.training.batch_size),
     )
     at_once = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
-    evaluated, pixels = examples(
+    evaluated, pixels = prepare_examples(
         dataset,
         spec.evaluation.splits,
         network,

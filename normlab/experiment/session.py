@@ -232,7 +232,7 @@ class Session:
     def _evaluate(self, step: int) -> bool:
         self.stopwatch.turn("evaluation")
         with self.stop.at_once():
-            scores = self.evaluator.scores(self.spec.evaluation.splits)
+            scores = self.evaluator.evaluate(self.spec.evaluation.splits)
             self.diverged = self._verdict(step, scores)
         seen = step * self.batches.batch_size
         record = Record(

@@ -1,8 +1,7 @@
-"""What can be done to training examples, by name, with typed parameters; see `normlab.training.augmenter`.
+"""Transforms of training examples, by name, with typed parameters; see `normlab.training.augmenter`.
 
-Random choices are drawn for each example and each step. The order of a spec is kept: where `crop` stands before
-`standardize`, what it brings in from beyond the edge is black before the image is standardized; where it stands after,
-it is the mean of the channel.
+Random transforms are drawn anew for each example and each step, and applied in the order of the spec. If `crop` comes
+before `standardize`, it fills in black before standardization; if it comes after, it fills in the mean of the channel.
 """
 
 from __future__ import annotations
@@ -18,37 +17,37 @@ Probability = Annotated[float, Field(gt=0, le=1)]
 
 
 def crop(*, padding: PositiveInt = 4) -> Crop:
-    """Shift an image by up to `padding` pixels, down or up and right or left; what comes in is 0.
+    """Shift an image by up to `padding` pixels vertically and horizontally, and fill in 0.
 
-    The same as to surround it with so many pixels and cut out a piece of its size: all `(2 padding + 1)^2` shifts are
-    equally likely.
+    Equivalent to padding the image on all sides and cropping it to its size at random: all `(2 padding + 1)^2` shifts
+    are equally likely.
 
     Args:
-        padding: Most pixels of a shift.
+        padding: Largest shift, in pixels.
     """
-    from normlab.training.augmenter import Crop  # noqa: PLC0415 - loads NumPy, which checking a spec does without
+    from normlab.training.augmenter import Crop  # noqa: PLC0415 - loads MXNet, which checking a spec doesn't need
 
     return Crop(padding)
 
 
 def flip(*, probability: Probability = 0.5, force: bool = False) -> Flip:
-    """Turn an image left to right; refused for data whose labels do not survive it, such as digits.
+    """Flip an image left to right. Refused for data whose labels a flip would change, such as digits.
 
     Args:
-        probability: Probability with which an image is turned.
-        force: Turn it whatever the data set says.
+        probability: Probability with which an image is flipped.
+        force: Flip the images even if the data set says that this changes labels.
     """
-    from normlab.training.augmenter import Flip  # noqa: PLC0415 - loads NumPy, which checking a spec does without
+    from normlab.training.augmenter import Flip  # noqa: PLC0415 - as above
 
     return Flip(probability, force=force)
 
 
 def standardize() -> Standardize:
-    """Subtract each channel's mean and divide by its standard deviation; nothing random, so in evaluation too.
+    """Subtract the mean of each channel and divide by its standard deviation, in training and in evaluation.
 
-    Both are those of the train split, over all its examples and pixels; a channel that never changes is only centred.
+    Both are taken over all examples and pixels of the train split. A constant channel is only centered.
     """
-    from normlab.training.augmenter import Standardize  # noqa: PLC0415 - loads NumPy, likewise
+    from normlab.training.augmenter import Standardize  # noqa: PLC0415 - as above
 
     return Standardize()
 

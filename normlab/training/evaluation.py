@@ -1,4 +1,4 @@
-"""Accuracy and loss over whole splits, in few large calls that return two numbers each."""
+"""Accuracy and loss on whole splits, computed in a few large calls that return two numbers each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Examples(NamedTuple):
     """The examples of a split, all on one device.
 
     Attributes:
-        inputs: `(N, ...)`, as `Augmenter.stored` gives them, or as the network takes them.
+        inputs: `(N, ...)`, the result of `Augmenter.store` or `Augmenter.prepare`.
         labels: `(N,)`.
         tiles: The same inputs in tiles (see `normlab.backend.passes.tiling`): the values of each, then the columns of
             each, then the rows of each, then the positions of all examples; empty if they are not tiled.
@@ -39,7 +39,7 @@ class Examples(NamedTuple):
     tiles: tuple[Any, ...] = ()
 
 
-def examples(
+def prepare_examples(
     dataset: Dataset,
     names: Sequence[str],
     network: Network,
@@ -49,33 +49,33 @@ def examples(
     at_once: bool,
     hybridize: bool,
 ) -> tuple[dict[str, Examples], Callable[[Any, Any], Any]]:
-    """Put what is evaluated on a device.
+    """Copy splits to a device for evaluation.
 
     Args:
         dataset: The data set.
-        names: The splits that are evaluated.
-        network: What evaluates them.
-        augmenter: Knows what networks take.
+        names: Names of the splits.
+        network: The network to evaluate.
+        augmenter: Converts images to the network's inputs.
         device: The network's first device.
-        at_once: Whether a split goes through the network as a whole.
-        hybridize: Whether in one graph.
+        at_once: Whether the network evaluates a split in one call.
+        hybridize: Whether it does so in a graph.
 
     Returns:
-        The examples of each split; and `pixels(F, inputs)`, which makes what the network takes of `Examples.inputs`.
+        The examples of each split, and `pixels(F, inputs)`, which converts `Examples.inputs` to the network's inputs.
     """
     splits = {name: dataset.splits[name] for name in names}
-    fit = at_once and hybridize and not augmenter.standardizes and device.device_type == "cpu"
-    tiles = _cut_into_tiles(splits, device) if fit and _begins_dense(network) else {}
-    # in tiles, the inputs themselves only tell the shape; in parts, bytes cost nothing beside a convolution
+    can_tile = at_once and hybridize and not augmenter.standardizes and device.device_type == "cpu"
+    tiles = _cut_into_tiles(splits, device) if can_tile and _starts_dense(network) else {}
+    # with tiles, only the shape of the inputs is used; in batches, converting bytes is cheap beside a convolution
     whole = at_once and not tiles
     labels = {name: put(split.labels.astype(np.float32), device) for name, split in splits.items()}
-    inputs = augmenter.prepared if whole else augmenter.stored
+    inputs = augmenter.prepare if whole else augmenter.store
     found = {name: Examples(inputs(split, device), labels[name], tiles.get(name, ())) for name, split in splits.items()}
     return found, (lambda _, same: same) if whole else augmenter.pixels
 
 
-def _begins_dense(network: Network) -> bool:
-    """Whether the first layer of a network is dense, so that tiles may save it time."""
+def _starts_dense(network: Network) -> bool:
+    """Return whether the first layer of a network is dense, so that tiles may make it faster."""
     layers = [child for child in walk(network.block) if isinstance(child, (*WEIGHTED, WeightedLayer))]
     first = layers[0].layer if layers and isinstance(layers[0], WeightedLayer) else next(iter(layers), None)
     return isinstance(first, mx.gluon.nn.Dense)
@@ -85,11 +85,11 @@ def _cut_into_tiles(splits: Mapping[str, Split], device: Any) -> dict[str, tuple
     """Cut all splits into the same number of tiles.
 
     Args:
-        splits: What is evaluated.
-        device: Where the arrays go.
+        splits: The splits to evaluate.
+        device: The device for the arrays.
 
     Returns:
-        `Examples.tiles` of each split; empty if that would not save time for all of them.
+        `Examples.tiles` of each split; empty if tiles would not make all of them faster.
     """
     count = tiling.count_tiles(map(len, splits.values()))
     tiles = {}
@@ -98,25 +98,22 @@ def _cut_into_tiles(splits: Mapping[str, Split], device: Any) -> dict[str, tuple
         if found is None:
             return {}
         tiles[name] = found
-    return {name: _on_device(splits[name], found, device) for name, found in tiles.items()}
+    return {name: _put_tiles(splits[name], found, device) for name, found in tiles.items()}
 
 
-def _on_device(split: Split, tiles: list[tiling.Tile], device: Any) -> tuple[Any, ...]:
+def _put_tiles(split: Split, tiles: list[tiling.Tile], device: Any) -> tuple[Any, ...]:
     table = split.images.reshape(len(split), -1)
     values = [Split(np.ascontiguousarray(table[t.rows][:, t.columns]), split.labels[t.rows]).pixels() for t in tiles]
     indices = [*[t.columns for t in tiles], *[t.rows for t in tiles], tiling.compute_positions(tiles)]
     return (*[put(value, device) for value in values], *[put(index, device) for index in indices])
 
 
-mx = mxnet()
-
-
 class Score(NamedTuple):
-    """How a network does on a split.
+    """Accuracy and loss of a network on a split.
 
     Attributes:
-        accuracy: Share of the examples whose greatest output is the right one.
-        loss: Mean loss of an example.
+        accuracy: Fraction of the examples whose largest output is that of their class.
+        loss: Mean loss per example.
     """
 
     accuracy: float
@@ -124,7 +121,7 @@ class Score(NamedTuple):
 
     @property
     def is_finite(self) -> bool:
-        """Whether the loss is a number; the accuracy always is, even of a network of NaN."""
+        """Whether the loss is finite. The accuracy always is, even if the outputs are NaN."""
         return math.isfinite(self.loss)
 
 
@@ -135,9 +132,9 @@ class Evaluator:
         network: The network.
         loss: Its loss.
         splits: The examples of each split, on the network's first device.
-        batch_size: Examples a call, or None for a whole split at once.
-        pixels: `pixels(F, inputs)` makes what the network takes of a split's inputs.
-        hybridize: False to run imperatively.
+        batch_size: Examples per call, or None to evaluate a whole split in one call.
+        pixels: `pixels(F, inputs)` converts the inputs of a split to the network's inputs.
+        hybridize: Whether to run in a graph rather than imperatively.
     """
 
     def __init__(
@@ -153,14 +150,14 @@ class Evaluator:
         self._splits = splits
         self._batch_size = batch_size
 
-        def scores(F: Any, inputs: Any, labels: Any, *_: Any) -> tuple[Any, Any]:
+        def score(F: Any, inputs: Any, labels: Any, *_: Any) -> tuple[Any, Any]:
             outputs = network.block(pixels(F, inputs))
-            right = F.sum(F.argmax(outputs, axis=1) == labels)
-            return right, F.sum(loss.each(F, outputs, labels))
+            correct = F.sum(F.argmax(outputs, axis=1) == labels)
+            return correct, F.sum(loss.each(F, outputs, labels))
 
         on_cpu = all(examples.labels.context.device_type == "cpu" for examples in splits.values())
         self._graph = Graph(
-            scores,
+            score,
             network.parameters.values(),
             training=False,
             hybridize=hybridize,
@@ -169,15 +166,15 @@ class Evaluator:
 
     def __call__(self, split: str) -> Score:
         """Evaluate one split."""
-        return self.scores([split])[split]
+        return self.evaluate([split])[split]
 
-    def scores(self, splits: Sequence[str]) -> dict[str, Score]:
-        """Evaluate splits, all of them asked for before the first is waited for."""
-        asked = {split: self._asked(self._splits[split]) for split in splits}
-        return {split: _score(calls, len(self._splits[split].labels)) for split, calls in asked.items()}
+    def evaluate(self, splits: Sequence[str]) -> dict[str, Score]:
+        """Evaluate splits. All calls are started before the first result is awaited."""
+        calls = {split: self._start(self._splits[split]) for split in splits}
+        return {split: _collect(results, len(self._splits[split].labels)) for split, results in calls.items()}
 
-    def _asked(self, examples: Examples) -> list[list[Any]]:
-        """How many are right and the sum of the losses, of each call."""
+    def _start(self, examples: Examples) -> list[list[Any]]:
+        """Start all calls for a split; each results in the number of correct examples and the sum of the losses."""
         inputs, labels, tiles = examples
         size = self._batch_size or len(labels)
         return [
@@ -186,6 +183,6 @@ class Evaluator:
         ]
 
 
-def _score(calls: Sequence[Sequence[Any]], examples: int) -> Score:
-    right, loss = (sum(float(call[index].asscalar()) for call in calls) for index in (0, 1))
-    return Score(right / examples, loss / examples)
+def _collect(results: Sequence[Sequence[Any]], examples: int) -> Score:
+    correct, loss = (sum(float(result[index].asscalar()) for result in results) for index in (0, 1))
+    return Score(correct / examples, loss / examples)

@@ -1,7 +1,7 @@
-"""Randomness that is keyed, not drawn from one stream: every draw comes from (seed, purpose, index).
+"""Keyed randomness: every draw depends on (seed, purpose, index) instead of one stream.
 
-So two norms with one seed start from the same weights and see the same batches, resuming needs no generator's state,
-and what one part draws changes nobody else's draws.
+So two norms with the same seed start from the same weights and see the same batches, resuming a run needs no state of a
+generator, and what one component draws doesn't change the draws of another.
 """
 
 from __future__ import annotations
@@ -15,49 +15,55 @@ import numpy as np
 from normlab.backend.mxnet import mxnet
 
 STEP = "step"
-"""The purpose of what a step draws: dropout, and methods that draw."""
+"""The purpose of the draws in a step: dropout, and methods that draw random numbers."""
 
 
 def key(seed: int, *purpose: object) -> int:
-    """A number of 64 bits for this purpose.
+    """Return the 64-bit key of a purpose.
 
     Args:
         seed: The run's seed.
-        *purpose: What the draw is for, and its index: `"batches", epoch`.
+        *purpose: What the draw is for, and its index, such as `"batches", epoch`.
     """
     text = "\x1f".join(str(part) for part in (seed, *purpose))
     return int.from_bytes(sha256(text.encode()).digest()[:8], "big")
 
 
 def generator(seed: int, *purpose: object) -> np.random.Generator:
-    """NumPy's Philox generator, keyed for this purpose."""
+    """Return a NumPy generator (Philox) that is keyed by the purpose."""
     return np.random.Generator(np.random.Philox(key=key(seed, *purpose)))
 
 
 def seed_mxnet(seed: int, *purpose: object) -> None:
-    """Key MXNet's own generators, on all devices, for this purpose."""
-    mxnet().random.seed(_key_of_mxnet(seed, *purpose))
+    """Seed MXNet's own generators on all devices by the purpose."""
+    mxnet().random.seed(_mxnet_key(seed, *purpose))
 
 
-def digest_of_draws(seed: int, steps: int, drawn: Iterable[str]) -> str:
-    """SHA-256 of what decides on all that the steps of a run draw: what each draws, in order, and the keys of all."""
-    whole = sha256("\x1f".join(drawn).encode())
+def hash_draws(seed: int, steps: int, drawn: Iterable[str]) -> str:
+    """Return the SHA-256 of what determines all draws in a run: the order of a step's draws, and the keys of all steps.
+
+    Args:
+        seed: The run's seed.
+        steps: Number of steps.
+        drawn: A description of each draw of a step, in order.
+    """
+    digest = sha256("\x1f".join(drawn).encode())
     for step in range(steps):
-        whole.update(_key_of_mxnet(seed, STEP, step).to_bytes(4, "big"))
-    return whole.hexdigest()
+        digest.update(_mxnet_key(seed, STEP, step).to_bytes(4, "big"))
+    return digest.hexdigest()
 
 
-def _key_of_mxnet(seed: int, *purpose: object) -> int:
+def _mxnet_key(seed: int, *purpose: object) -> int:
     return key(seed, *purpose) % 2**31
 
 
 @contextmanager
 def keyed(seed: int, *purpose: object) -> Iterator[None]:
-    """Key both generators that MXNet's initializers draw from; NumPy's global one is put back afterwards."""
-    state = np.random.get_state()  # noqa: NPY002 - it is this one that MXNet draws from
+    """Key both generators that MXNet's initializers use, and restore NumPy's global generator afterwards."""
+    state = np.random.get_state()  # noqa: NPY002 - MXNet draws from this generator
     seed_mxnet(seed, *purpose)
-    np.random.seed(key(seed, *purpose) % 2**32)  # noqa: NPY002 - it is this one that MXNet draws from
+    np.random.seed(key(seed, *purpose) % 2**32)  # noqa: NPY002 - MXNet draws from this generator
     try:
         yield
     finally:
-        np.random.set_state(state)  # noqa: NPY002 - it is this one that MXNet draws from
+        np.random.set_state(state)  # noqa: NPY002 - MXNet draws from this generator

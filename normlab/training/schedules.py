@@ -1,11 +1,12 @@
-"""Schedules of the learning rate, by name, with typed parameters.
+"""Learning rate schedules, by name, with typed parameters.
 
-A schedule gives the factor of the optimizer's `learning_rate` in each step: a function of the step and of nothing
-else, so that a resumed run goes on where it was. (MXNet's own keep what they gave last, and GluonCV's, like MXNet's,
-are asked with a number that is 1 in the first step.) Steps are counted from 0. In warm-up the factor rises evenly from
-`warmup_from`, which no step takes, to 1, which the last step of warm-up takes. After it, p is the share that is over
-of the steps from the end of warm-up to the end of the run: 0 in the first of them, so that it takes the full rate, and
-1 in the step that would follow the last.
+A schedule returns the factor by which a step multiplies the optimizer's `learning_rate`. The factor depends only on the
+step, so a resumed run continues with the same rates. (MXNet's own schedulers depend on earlier calls, and both MXNet
+and GluonCV number the first step 1.) Steps are counted from 0.
+
+During warm-up the factor rises linearly from `warmup_from`, which no step uses, to 1, which the last step of warm-up
+uses. After it, p is the fraction of the remaining steps that are done: 0 in the first of them, which uses the full
+rate, and 1 in the step that would follow the last.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 
 from normlab.spec.part import mistake
 
-#: `schedule(step, steps)` gives the factor in a step, counted from 0, of a run of so many steps.
+#: `schedule(step, steps)` returns the factor in a step, counted from 0, of a run with this number of steps.
 Schedule = Callable[[int, int], float]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _rising(milestones: tuple[int, ...]) -> tuple[int, ...]:
+def _check_increasing(milestones: tuple[int, ...]) -> tuple[int, ...]:
     if not milestones or list(milestones) != sorted(set(milestones)):
-        raise mistake("expected steps, each after the one before, e.g. [32000, 48000]")
+        raise mistake("expected increasing steps, such as [32000, 48000]")
     return milestones
 
 
-Milestones = Annotated[tuple[PositiveInt, ...], AfterValidator(_rising)]
+Milestones = Annotated[tuple[PositiveInt, ...], AfterValidator(_check_increasing)]
 
 
 def constant(*, warmup_steps: NonNegativeInt = 0, warmup_from: Share = 0.0) -> Schedule:
-    """Always the full rate.
+    """Keep the full rate.
 
     Args:
-        warmup_steps: Steps in which the rate rises evenly at the start.
-        warmup_from: Factor from which it rises.
+        warmup_steps: Number of steps at the start in which the rate rises linearly.
+        warmup_from: Factor from which the rate rises.
     """
     return _after_warmup(warmup_steps, warmup_from, lambda _step, _share: 1.0)
 
@@ -49,13 +50,13 @@ def step(
     warmup_steps: NonNegativeInt = 0,
     warmup_from: Share = 0.0,
 ) -> Schedule:
-    """The rate is multiplied by a factor at each milestone, which the step of that number is the first to take.
+    """Multiply the rate by a factor at each milestone, from the step of that number on.
 
     Args:
-        milestones: Steps of the run, counted from 0, warm-up included.
-        factor: What the rate is multiplied by at each.
-        warmup_steps: Steps in which the rate rises evenly at the start.
-        warmup_from: Factor from which it rises.
+        milestones: Steps of the run, counted from 0, including warm-up.
+        factor: Factor by which the rate is multiplied at each.
+        warmup_steps: Number of steps at the start in which the rate rises linearly.
+        warmup_from: Factor from which the rate rises.
     """
 
     def decay(step: int, _share: float) -> float:
@@ -65,14 +66,14 @@ def step(
 
 
 def cosine(*, final_factor: Share = 0.0, warmup_steps: NonNegativeInt = 0, warmup_from: Share = 0.0) -> Schedule:
-    """Half a cosine: `final_factor + (1 - final_factor) (1 + cos(pi p)) / 2`.
+    """Decay along half a cosine: `final_factor + (1 - final_factor) (1 + cos(pi p)) / 2`.
 
     Loshchilov and Hutter (ICLR 2017, arXiv:1608.03983), equation 5, without restarts.
 
     Args:
-        final_factor: Factor that the step after the last would take.
-        warmup_steps: Steps in which the rate rises evenly at the start.
-        warmup_from: Factor from which it rises.
+        final_factor: Factor of the step that would follow the last.
+        warmup_steps: Number of steps at the start in which the rate rises linearly.
+        warmup_from: Factor from which the rate rises.
     """
     return _after_warmup(
         warmup_steps, warmup_from, lambda _step, share: _down_to(final_factor, (1 + math.cos(math.pi * share)) / 2)
@@ -80,12 +81,12 @@ def cosine(*, final_factor: Share = 0.0, warmup_steps: NonNegativeInt = 0, warmu
 
 
 def linear(*, final_factor: Share = 0.0, warmup_steps: NonNegativeInt = 0, warmup_from: Share = 0.0) -> Schedule:
-    """A straight line: `final_factor + (1 - final_factor) (1 - p)`.
+    """Decay linearly: `final_factor + (1 - final_factor) (1 - p)`.
 
     Args:
-        final_factor: Factor that the step after the last would take.
-        warmup_steps: Steps in which the rate rises evenly at the start.
-        warmup_from: Factor from which it rises.
+        final_factor: Factor of the step that would follow the last.
+        warmup_steps: Number of steps at the start in which the rate rises linearly.
+        warmup_from: Factor from which the rate rises.
     """
     return _after_warmup(warmup_steps, warmup_from, lambda _step, share: _down_to(final_factor, 1 - share))
 
@@ -97,13 +98,13 @@ def poly(
     warmup_steps: NonNegativeInt = 0,
     warmup_from: Share = 0.0,
 ) -> Schedule:
-    """A power of what is left: `final_factor + (1 - final_factor) (1 - p)^power`.
+    """Decay as a polynomial: `final_factor + (1 - final_factor) (1 - p)^power`.
 
     Args:
         power: The exponent.
-        final_factor: Factor that the step after the last would take.
-        warmup_steps: Steps in which the rate rises evenly at the start.
-        warmup_from: Factor from which it rises.
+        final_factor: Factor of the step that would follow the last.
+        warmup_steps: Number of steps at the start in which the rate rises linearly.
+        warmup_from: Factor from which the rate rises.
     """
     return _after_warmup(warmup_steps, warmup_from, lambda _step, share: _down_to(final_factor, (1 - share) ** power))
 
@@ -115,13 +116,13 @@ def exponential(
     warmup_steps: NonNegativeInt = 0,
     warmup_from: Share = 0.0,
 ) -> Schedule:
-    """The rate changes evenly, by a factor in so many steps: `factor^(t / every)`, t counted from the end of warm-up.
+    """Decay exponentially: `factor^(t / every)`, where t is the number of steps since the end of warm-up.
 
     Args:
-        factor: What the rate is multiplied by in `every` steps.
-        every: Steps in which the rate changes by the factor.
-        warmup_steps: Steps in which the rate rises evenly at the start.
-        warmup_from: Factor from which it rises.
+        factor: Factor by which the rate is multiplied in `every` steps.
+        every: Number of steps in which the rate changes by the factor.
+        warmup_steps: Number of steps at the start in which the rate rises linearly.
+        warmup_from: Factor from which the rate rises.
     """
     return _after_warmup(
         warmup_steps, warmup_from, lambda step, _share: float(factor ** ((step - warmup_steps) / every))
@@ -133,7 +134,7 @@ def _down_to(final: float, factor: float) -> float:
 
 
 def _after_warmup(warmup_steps: int, warmup_from: float, decay: Callable[[int, float], float]) -> Schedule:
-    """A schedule of warm-up and, from there on, `decay(step, p)`."""
+    """Return a schedule that warms up and then follows `decay(step, p)`."""
 
     def schedule(step: int, steps: int) -> float:
         if step < warmup_steps:

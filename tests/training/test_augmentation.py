@@ -1,4 +1,4 @@
-"""Augmentation: pixels against plain indexing, draws keyed by seed and step, evaluation left alone."""
+"""Augmentation: pixels against plain indexing, draws keyed by seed and step, evaluation unaffected."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def images(shape=(3, 6, 8)):
 
 
 def cropped(image, down, right, padding, outside=0.0):
-    """By padding and slicing, which the code under test does not do."""
+    """Crop by padding and slicing, unlike the code under test."""
     channels, height, width = image.shape
     wide = np.empty((channels, height + 2 * padding, width + 2 * padding), np.float32)
     wide[:] = np.reshape(outside, (-1, 1, 1))
@@ -75,7 +75,7 @@ def shifts(step, padding):
 
 
 @pytest.mark.parametrize("step", [0, 3])
-def test_a_crop_is_a_piece_of_the_padded_image(step):
+def test_a_crop_is_part_of_the_padded_image(step):
     batch = images()
     found = augmented(batch, augmenter(crop(padding=2)), step)
     assert found.shape == batch.shape
@@ -83,24 +83,24 @@ def test_a_crop_is_a_piece_of_the_padded_image(step):
         assert (made == cropped(image, down, right, 2)).all()
 
 
-def test_crops_reach_every_shift_about_equally_often():
+def test_all_shifts_are_about_equally_frequent():
     made = augmenter(crop(padding=1))
-    rows = np.concatenate([made.drawn(step)[0][:, 1] for step in range(200)])
+    rows = np.concatenate([made.draw_maps(step)[0][:, 1] for step in range(200)])
     counts = np.bincount(rows, minlength=3)
     assert abs(counts / len(rows) - 1 / 3).max() < 0.04
 
 
-def test_a_flip_turns_left_to_right_some_images_or_all():
+def test_some_or_all_images_are_flipped_left_to_right():
     batch = images()
     assert (augmented(batch, augmenter(flip(probability=1.0))) == batch[..., ::-1]).all()
     found = augmented(batch, augmenter(flip(probability=0.5)))
-    turned = [(made == image[..., ::-1]).all() for image, made in zip(batch, found)]
+    flipped = [(made == image[..., ::-1]).all() for image, made in zip(batch, found)]
     kept = [(made == image).all() for image, made in zip(batch, found)]
-    assert all(a != b for a, b in zip(turned, kept))
-    assert 0 < sum(turned) < BATCH
+    assert all(a != b for a, b in zip(flipped, kept))
+    assert 0 < sum(flipped) < BATCH
 
 
-def test_transforms_act_in_their_order():
+def test_transforms_are_applied_in_order():
     batch = images()
     crop_first = augmented(batch, augmenter(crop(padding=2), flip(probability=1.0)))
     for image, made, down, right in zip(batch, crop_first, *shifts(0, 2)):
@@ -108,7 +108,7 @@ def test_transforms_act_in_their_order():
 
 
 @pytest.mark.parametrize("hybridize", [True, False])
-def test_a_graph_gathers_what_single_operators_do(hybridize):
+def test_a_graph_gathers_the_same_pixels_as_single_operators(hybridize):
     batch = images()
     made = augmenter(crop(padding=3), flip())
     (inputs,) = made.inputs(4)
@@ -116,7 +116,7 @@ def test_a_graph_gathers_what_single_operators_do(hybridize):
     assert (found.asnumpy() == augmented(batch, made, 4)).all()
 
 
-def test_devices_share_what_one_would_do_alone():
+def test_several_devices_augment_as_one_device():
     batch = images()
     alone = augmented(batch, augmenter(crop(padding=2), flip()), 5)
     devices = [mx.cpu(0), mx.cpu(1)]
@@ -128,7 +128,7 @@ def test_devices_share_what_one_would_do_alone():
     assert (np.concatenate(halves) == alone).all()
 
 
-def test_draws_depend_on_seed_and_step_only():
+def test_draws_depend_only_on_seed_and_step():
     whole = [augmented(images(), augmenter(crop(), flip()), step) for step in range(8)]
     again = augmenter(crop(), flip())
     assert all((augmented(images(), again, step) == whole[step]).all() for step in (7, 2))
@@ -136,7 +136,7 @@ def test_draws_depend_on_seed_and_step_only():
     assert (augmented(images(), augmenter(crop(), flip(), seed=SEED + 1)) != whole[0]).any()
 
 
-def test_the_digest_tells_seeds_steps_and_transforms_apart():
+def test_the_digest_distinguishes_seeds_steps_and_transforms():
     made = {
         augmenter(*transforms, seed=seed).digest(steps)
         for transforms in ([crop()], [crop(), flip()], [crop(padding=1)])
@@ -147,23 +147,23 @@ def test_the_digest_tells_seeds_steps_and_transforms_apart():
     assert augmenter(crop(), seed=0).digest(5) in made
 
 
-def test_nothing_listed_is_nothing_done():
+def test_without_transforms_nothing_is_changed():
     batch = mx.nd.array(images())
     made = augmenter()
     assert made.inputs(0) == [()]
     assert made(mx.nd, batch) is batch
     split = dataset().splits["train"]
-    stored = made.stored(split, CPU)
+    stored = made.store(split, CPU)
     assert stored.dtype == np.uint8
     assert (stored.asnumpy() == split.images).all()
-    assert (made.prepared(split, CPU).asnumpy() == split.pixels()).all()
+    assert (made.prepare(split, CPU).asnumpy() == split.pixels()).all()
     assert (made.pixels(mx.nd, stored).asnumpy() == split.pixels()).all()
 
 
-def test_standardization_makes_channels_of_the_train_split_standard():
+def test_standardization_gives_channels_of_the_train_split_mean_0_and_deviation_1():
     data = dataset()
     made = augmenter(standardize(), data=data)
-    train, test = (made.prepared(data.splits[name], CPU).asnumpy() for name in ("train", "test"))
+    train, test = (made.prepare(data.splits[name], CPU).asnumpy() for name in ("train", "test"))
     np.testing.assert_allclose(train.mean(axis=(0, 2, 3)), 0, atol=1e-6)
     np.testing.assert_allclose(train.std(axis=(0, 2, 3)), 1, atol=1e-6)
     pixels = data.splits["train"].pixels().astype(float)
@@ -172,19 +172,19 @@ def test_standardization_makes_channels_of_the_train_split_standard():
     assert made.inputs(3) == [()]
 
 
-def test_standardization_takes_features_for_channels_and_leaves_the_data_alone():
+def test_standardization_treats_features_as_channels_and_copies_the_data():
     values = np.random.default_rng(2).normal(5, 3, (2500, 4)).astype(np.float32)
     data = dataset(images=values.copy())
-    standard = augmenter(standardize(), data=data).prepared(data.splits["train"], CPU).asnumpy()
+    standard = augmenter(standardize(), data=data).prepare(data.splits["train"], CPU).asnumpy()
     np.testing.assert_allclose(standard, (values - values.mean(0)) / values.std(0), atol=1e-5)
     assert (data.splits["train"].images == values).all()
 
 
-def test_a_channel_that_never_changes_is_only_centred():
+def test_a_constant_channel_is_only_centered():
     values = np.random.default_rng(3).random((50, 2, 3, 3), dtype=np.float32)
     values[:, 1] = 0.1
     data = dataset(images=values)
-    standard = augmenter(standardize(), data=data).prepared(data.splits["train"], CPU).asnumpy()
+    standard = augmenter(standardize(), data=data).prepare(data.splits["train"], CPU).asnumpy()
     assert abs(standard[:, 1]).max() < 1e-6
     assert standard[:, 0].std() == pytest.approx(1, abs=1e-4)
 
@@ -195,7 +195,7 @@ def test_the_border_is_black_before_standardization_and_the_mean_after_it():
         augmenter(*transforms, data=data)
         for transforms in ([crop(padding=2), standardize()], [standardize(), crop(padding=2)])
     )
-    black = before.prepared(Split(np.zeros((1, 3, 6, 8), np.uint8), np.zeros(1, np.int32)), CPU).asnumpy()[0, :, 0, 0]
+    black = before.prepare(Split(np.zeros((1, 3, 6, 8), np.uint8), np.zeros(1, np.int32)), CPU).asnumpy()[0, :, 0, 0]
     batch = images()
     for made, outside in ((before, black), (after, np.zeros(3))):
         for image, found, down, right in zip(batch, augmented(batch, made), *shifts(0, 2)):
@@ -208,7 +208,7 @@ def assembled(spec, devices=None, steps=10):
     return data, assemble(spec, data, devices or [mx.cpu()], steps)
 
 
-def test_evaluation_sees_data_that_are_standardized_and_not_moved():
+def test_evaluation_data_are_standardized_but_not_cropped_or_flipped():
     data, (_, _, evaluator, _) = assembled(spec_of())
     for name in ("train", "test"):
         pixels = data.splits[name].pixels()
@@ -217,7 +217,7 @@ def test_evaluation_sees_data_that_are_standardized_and_not_moved():
         np.testing.assert_allclose(evaluator._splits[name][0].asnumpy(), (pixels - mean) / deviation, atol=1e-5)
 
 
-def test_norms_of_one_seed_see_the_same_augmented_batches(tmp_path):
+def test_norms_with_the_same_seed_see_the_same_augmented_batches(tmp_path):
     batch, none = (run(spec_of(f"norm={norm}"), out=tmp_path).result.digests for norm in ("batch", "none"))
     assert batch == none
     assert "augmentation" in batch
@@ -227,7 +227,7 @@ def test_norms_of_one_seed_see_the_same_augmented_batches(tmp_path):
     assert "augmentation" not in plain
 
 
-def test_what_is_listed_changes_what_is_learned_and_repeats_to_the_bit(tmp_path):
+def test_each_augmentation_changes_the_result_reproducibly(tmp_path):
     lists = ["[]", "standardize", "[{name: crop, padding: 2}]", "[{name: flip, force: true}]", "[crop, standardize]"]
     results = {run(spec_of(f"augmentation={some}"), out=tmp_path).result.parameters_digest for some in lists}
     assert len(results) == len(lists)
@@ -236,7 +236,7 @@ def test_what_is_listed_changes_what_is_learned_and_repeats_to_the_bit(tmp_path)
 
 
 def test_the_last_steps_alone_equal_the_last_steps_of_a_whole_run():
-    # plain gradient descent has no state of its own; the rate follows a schedule
+    # plain gradient descent has no state; the rate follows a schedule
     spec = spec_of("schedule=cosine", "norm=none")
     _, (whole, trainer, _, _) = assembled(spec)
     trainer.steps(0, 5, lambda _: None)
@@ -250,7 +250,7 @@ def test_the_last_steps_alone_equal_the_last_steps_of_a_whole_run():
     assert late.digest() == whole.digest()
 
 
-def test_two_devices_train_on_augmented_data_as_one_does():
+def test_two_devices_train_on_augmented_data_like_one():
     spec = spec_of("norm=none")
     networks = []
     for devices in ([mx.cpu(0)], [mx.cpu(0), mx.cpu(1)]):
@@ -273,18 +273,18 @@ def test_two_devices_train_on_augmented_data_as_one_does():
         (["augmentation=[{name: standardize, mean: 0}]"], "augmentation.0.mean: unknown"),
     ],
 )
-def test_an_unfit_list_is_refused_with_its_place(tmp_path, overrides, message):
+def test_an_invalid_augmentation_is_refused_with_its_place(tmp_path, overrides, message):
     with pytest.raises(SpecError, match=message):
         run(spec_of(*overrides), out=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_spec_that_is_stored_runs_to_the_same_bits(tmp_path):
+def test_the_stored_spec_reproduces_the_run_bit_for_bit(tmp_path):
     first = run(spec_of("schedule={name: step, milestones: [4, 8]}"), out=tmp_path / "a")
     text = (first.directory / "spec.yaml").read_text()
     assert run(parse_spec(text), out=tmp_path / "b").result.parameters_digest == first.result.parameters_digest
 
 
-def test_every_name_is_a_function_with_a_sentence():
+def test_every_augmentation_has_a_docstring():
     assert set(AUGMENTATIONS) == {"crop", "flip", "standardize"}
     assert all(function.__doc__ for function in AUGMENTATIONS.values())

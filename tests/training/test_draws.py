@@ -1,4 +1,4 @@
-"""Networks that draw random numbers in training: keyed by seed and step, and by nothing else."""
+"""Networks that draw random numbers in training: the draws depend only on seed and step."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ DRAWING = pytest.mark.parametrize("overrides", [[], ["norm=noise", "model.rate=0
 
 @DRAWING
 @pytest.mark.parametrize("hybridize", ["true", "false"])
-def test_runs_repeat_to_the_bit_whatever_was_drawn_before(assembled, overrides, hybridize):
+def test_runs_are_reproducible_whatever_was_drawn_before(assembled, overrides, hybridize):
     overrides = [*overrides, f"hybridize={hybridize}"]
     first = trained(assembled(*overrides))
     mx.random.seed(99)
@@ -73,7 +73,7 @@ def test_runs_repeat_to_the_bit_whatever_was_drawn_before(assembled, overrides, 
 
 
 @DRAWING
-def test_the_last_steps_alone_draw_what_they_draw_in_a_whole_run(assembled, overrides):
+def test_the_last_steps_alone_draw_the_same_as_in_a_whole_run(assembled, overrides):
     made = assembled(*overrides)
     half = trained(made, 0, 5)
     whole = trained(made, 5, 10)
@@ -81,7 +81,7 @@ def test_the_last_steps_alone_draw_what_they_draw_in_a_whole_run(assembled, over
     assert not same(trained(assembled(*overrides), 4, 9, half), whole)
 
 
-def test_evaluations_between_steps_change_nothing_and_draw_nothing(assembled):
+def test_evaluations_between_steps_do_not_affect_training(assembled):
     network, trainer, evaluator = assembled()
     assert evaluator("test") == evaluator("test")
     for step in range(10):
@@ -92,7 +92,7 @@ def test_evaluations_between_steps_change_nothing_and_draw_nothing(assembled):
     assert same(found, trained(assembled()))
 
 
-def test_steps_of_dropout_differ_from_each_other(assembled):
+def test_each_step_draws_different_dropout(assembled):
     network, trainer, _ = assembled("optimizer.learning_rate=1.0e-30")
     norms = []
     for step in range(4):
@@ -101,18 +101,18 @@ def test_steps_of_dropout_differ_from_each_other(assembled):
     assert len(set(norms)) == 4
 
 
-def test_only_networks_that_draw_pay_for_the_key(assembled, monkeypatch):
-    asked = []
-    monkeypatch.setattr("normlab.training.loop.seed_mxnet", lambda *key: asked.append(key))
+def test_mxnet_is_seeded_only_for_networks_that_draw(assembled, monkeypatch):
+    seeds = []
+    monkeypatch.setattr("normlab.training.loop.seed_mxnet", lambda *key: seeds.append(key))
     trained(assembled("model.rate=0.0"), 0, 2)
-    assert asked == []
+    assert seeds == []
     trained(assembled(), 0, 2)
-    assert asked == [(0, "step", 0), (0, "step", 1)]
+    assert seeds == [(0, "step", 0), (0, "step", 1)]
 
 
 @pytest.fixture
 def masks(monkeypatch):
-    """What dropout keeps in each call, as the operator draws it."""
+    """Record the mask of each call of dropout, as the operator draws it."""
     kept, drop = [], mx.nd.Dropout
 
     def dropped(x, **keywords):
@@ -125,14 +125,14 @@ def masks(monkeypatch):
 
 
 def drawn(assembled, masks, *overrides, seed=0):
-    """The digest of draws, and the masks that a training drew."""
+    """Train, and return the digest of draws and the masks that were drawn."""
     masks.clear()
     made = assembled("hybridize=false", *overrides, seed=seed)
     trained(made)
     return made[1].digests(10)["draws"], np.array(masks)
 
 
-def test_the_digest_of_draws_tells_whether_dropout_masks_are_the_same(assembled, masks):
+def test_digests_of_draws_are_equal_if_and_only_if_dropout_masks_are(assembled, masks):
     digest, kept = drawn(assembled, masks)
     assert kept.shape == (10, 16, 12)
     for alike in (["norm=batch"], ["optimizer.learning_rate=0.5"]):
@@ -146,7 +146,7 @@ def test_the_digest_of_draws_tells_whether_dropout_masks_are_the_same(assembled,
     assert drawn(assembled, masks, seed=1)[0] != digest
 
 
-def test_the_digest_of_draws_is_of_the_steps_taken_and_there_is_none_without_dropout(assembled):
+def test_the_digest_of_draws_covers_the_steps_taken_and_is_absent_without_dropout(assembled):
     _, trainer, _ = assembled()
     assert trainer.digests(9)["draws"] != trainer.digests(10)["draws"]
     assert trainer.digests(10)["draws"] == assembled("hybridize=false")[1].digests(10)["draws"]

@@ -73,7 +73,7 @@ def test_every_loss_has_its_definition_here():
 
 
 @each_loss
-def test_values_are_those_of_the_definition(name, parameters, by_hand):
+def test_values_match_the_definition(name, parameters, by_hand):
     z, y = sample()
     values = LOSSES[name](**parameters).each(mx.nd, mx.nd.array(z), mx.nd.array(y))
     assert values.shape == (30,)
@@ -81,7 +81,7 @@ def test_values_are_those_of_the_definition(name, parameters, by_hand):
 
 
 @each_loss
-def test_gradients_are_the_differences_of_the_definition(name, parameters, by_hand):
+def test_gradients_match_finite_differences_of_the_definition(name, parameters, by_hand):
     z, y = sample()
     outputs = mx.nd.array(z)
     outputs.attach_grad()
@@ -96,7 +96,7 @@ def test_gradients_are_the_differences_of_the_definition(name, parameters, by_ha
 
 
 @each_loss
-def test_a_graph_computes_what_single_operators_do(name, parameters, by_hand):
+def test_values_in_a_graph_match_the_definition(name, parameters, by_hand):
     z, y = sample()
     loss = LOSSES[name](**parameters)
     (values,) = Graph(loss.each, [], training=True)(mx.nd.array(z), mx.nd.array(y))
@@ -104,28 +104,28 @@ def test_a_graph_computes_what_single_operators_do(name, parameters, by_hand):
 
 
 @each_loss
-def test_large_outputs_cost_a_finite_amount(name, parameters, by_hand):
+def test_losses_of_large_outputs_are_finite(name, parameters, by_hand):
     assert by_hand is not None
     z = mx.nd.array([[300.0, -300.0], [-300.0, 300.0]])
     assert np.isfinite(LOSSES[name](**parameters).each(mx.nd, z, mx.nd.array([0, 0])).asnumpy()).all()
 
 
 @each_loss
-def test_outputs_that_are_no_numbers_are_not_hidden(name, parameters, by_hand):
+def test_nan_outputs_give_a_nan_loss(name, parameters, by_hand):
     assert by_hand is not None
     z = mx.nd.array([[np.nan, np.nan, np.nan], [0.5, 0.0, 1.0]])
     values = LOSSES[name](**parameters).each(mx.nd, z, mx.nd.array([1, 2])).asnumpy()
     assert list(np.isnan(values)) == [True, False]
 
 
-def test_the_right_answer_far_beyond_the_margin_costs_nothing():
+def test_correct_outputs_beyond_the_margin_have_no_loss():
     z = mx.nd.array([[-9.0, 9.0, -9.0]])
     for name in ("one_vs_rest_hinge", "one_vs_rest_squared_hinge", "multiclass_hinge"):
         assert LOSSES[name]().each(mx.nd, z, mx.nd.array([1])).asscalar() == 0
         assert LOSSES[name]().each(mx.nd, z, mx.nd.array([0])).asscalar() > 1
 
 
-def test_no_smoothing_is_the_plain_loss_to_the_bit():
+def test_zero_smoothing_gives_exactly_the_plain_loss():
     z, y = sample()
     plain, none = (
         LOSSES["softmax_cross_entropy"](**parameters).each(mx.nd, mx.nd.array(z), mx.nd.array(y)).asnumpy()
@@ -135,7 +135,7 @@ def test_no_smoothing_is_the_plain_loss_to_the_bit():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_loss_takes_a_reduction_and_describes_its_parameters(name):
+def test_every_loss_has_a_reduction_and_describes_its_parameters(name):
     parameters = {parameter.name: parameter for parameter in describe((LOSSES[name],))}
     assert parameters["reduction"].type == "sum | mean"
     assert LOSSES[name](reduction="sum").reduction == "sum"

@@ -1,4 +1,4 @@
-"""Schedules, against their formulas at the first, last and boundary steps, and against MXNet's and GluonCV's."""
+"""Schedules against their formulas at the first, last and boundary steps, and against those of MXNet and GluonCV."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def parameters_of(tmp_path, *overrides):
         ("exponential", {"every": 10}, {0: 1, 5: 0.1**0.5, 10: 0.1, 99: 0.1**9.9}),
     ],
 )
-def test_factors_are_those_of_the_formula(name, parameters, expected):
+def test_factors_match_the_formula(name, parameters, expected):
     schedule = made(name, **parameters)
     assert {step: schedule(step, STEPS) for step in expected} == pytest.approx(expected, rel=1e-9)
 
@@ -61,7 +61,7 @@ PARAMETERS = {"step": {"milestones": [40]}, "exponential": {"every": 20}}
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_warm_up_rises_to_the_full_rate_which_the_decay_starts_from(name):
+def test_warm_up_rises_to_the_full_rate_at_which_the_decay_starts(name):
     schedule = made(name, warmup_steps=4, warmup_from=0.2, **PARAMETERS.get(name, {}))
     rates = [schedule(step, STEPS) for step in range(6)]
     assert rates[:5] == pytest.approx([0.4, 0.6, 0.8, 1, 1])
@@ -69,13 +69,13 @@ def test_warm_up_rises_to_the_full_rate_which_the_decay_starts_from(name):
 
 
 @pytest.mark.parametrize("name", ["cosine", "linear", "poly"])
-def test_after_warm_up_the_decay_has_the_steps_that_are_left(name):
+def test_the_decay_takes_the_steps_after_warm_up(name):
     with_warmup, without = made(name, warmup_steps=20), made(name)
     assert [with_warmup(20 + step, STEPS) for step in (0, 40, 79)] == [without(step, 80) for step in (0, 40, 79)]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_every_step_has_a_rate_above_zero_and_none_depends_on_what_was_asked_before(name):
+def test_rates_are_positive_and_do_not_depend_on_earlier_calls(name):
     schedule = made(name, warmup_steps=5, **PARAMETERS.get(name, {}))
     forwards = [schedule(step, STEPS) for step in range(STEPS)]
     backwards = [schedule(step, STEPS) for step in reversed(range(STEPS))]
@@ -84,28 +84,28 @@ def test_every_step_has_a_rate_above_zero_and_none_depends_on_what_was_asked_bef
     assert [made(name, warmup_steps=5, **PARAMETERS.get(name, {}))(7, STEPS)] == [forwards[7]]
 
 
-def test_a_run_shorter_than_its_warm_up_only_warms_up():
+def test_a_run_shorter_than_the_warm_up_only_warms_up():
     schedule = made("cosine", warmup_steps=10)
     assert [schedule(step, 3) for step in range(3)] == pytest.approx([0.1, 0.2, 0.3])
 
 
 @pytest.mark.parametrize("step", [0, 1, 50, 99])
-def test_decays_are_mxnets_and_gluoncvs_asked_with_our_step(step):
+def test_decays_match_those_of_mxnet_and_gluoncv(step):
     schedulers, utils = mxnet().lr_scheduler, gluoncv().utils
     cosine = schedulers.CosineScheduler(STEPS, base_lr=1.0, final_lr=0.1)
     poly = schedulers.PolyScheduler(STEPS, base_lr=1.0, final_lr=0.1, pwr=3)
     assert made("cosine", final_factor=0.1)(step, STEPS) == pytest.approx(cosine(step), rel=1e-12)
     assert made("poly", final_factor=0.1, power=3)(step, STEPS) == pytest.approx(poly(step), rel=1e-12)
     for name in ("linear", "cosine", "poly"):
-        # GluonCV's reaches the target in the last of its iterations, ours after the last step
+        # GluonCV reaches the target in the last iteration, normlab after the last step
         theirs = utils.LRScheduler(name, base_lr=1.0, target_lr=0.1, niters=STEPS + 1, power=2)
         assert made(name, final_factor=0.1)(step, STEPS) == pytest.approx(theirs(step), rel=1e-12)
     theirs = utils.LRScheduler("step", base_lr=1.0, niters=STEPS, step_iter=[1, 50], step_factor=0.1)
     assert made("step", milestones=[1, 50])(step, STEPS) == pytest.approx(theirs(step), rel=1e-12)
 
 
-def test_a_run_takes_the_rate_of_each_step(tmp_path):
-    # after the fifth step the rate is as good as 0, so the run ends where one of five steps does
+def test_a_run_uses_the_rate_of_each_step(tmp_path):
+    # after the fifth step the rate is practically 0, so the run ends like a run of five steps
     stopped = parameters_of(tmp_path, "schedule={name: step, milestones: [5], factor: 1.0e-30}")
     short = parameters_of(tmp_path, "training.steps=5")
     whole = parameters_of(tmp_path)
@@ -113,8 +113,8 @@ def test_a_run_takes_the_rate_of_each_step(tmp_path):
     assert any((whole[name] != short[name]).any() for name in short)
 
 
-def test_a_run_measures_its_decay_by_its_own_length(tmp_path):
-    # half of the way down a straight line, one step of 8 changes by an eighth of the rate
+def test_the_decay_depends_on_the_length_of_the_run(tmp_path):
+    # linear decay: the first step has the full rate; in a run of two steps the second has half of it
     decayed = parameters_of(tmp_path, "schedule=linear", "training.steps=1")
     plain = parameters_of(tmp_path, "training.steps=1")
     assert all((decayed[name] == plain[name]).all() for name in plain)
@@ -128,13 +128,13 @@ def test_a_run_measures_its_decay_by_its_own_length(tmp_path):
     [
         ("schedule=cosin", "did you mean 'cosine'"),
         ("schedule=step", "milestones"),
-        ("schedule={name: step, milestones: [5, 5]}", "each after the one before"),
-        ("schedule={name: step, milestones: []}", "expected steps"),
+        ("schedule={name: step, milestones: [5, 5]}", "expected increasing steps"),
+        ("schedule={name: step, milestones: []}", "expected increasing steps"),
         ("schedule={name: cosine, final_factor: 2}", "final_factor"),
         ("schedule={name: constant, warmup: 3}", "warmup.*unknown"),
     ],
 )
-def test_a_wrong_schedule_is_refused_with_its_place(tmp_path, override, message):
+def test_an_invalid_schedule_is_refused_with_its_place(tmp_path, override, message):
     with pytest.raises(SpecError, match=f"schedule.*{message}"):
         parameters_of(tmp_path, override)
 
