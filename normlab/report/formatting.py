@@ -10,6 +10,7 @@ from normlab.runs.history import History
 if TYPE_CHECKING:
     from normlab.study.analysis.measures import Reached
     from normlab.study.analysis.statistics import Estimate
+    from normlab.study.analysis.verdicts import Judgement
 
 
 def title(histories: Sequence[History]) -> tuple[str, str]:
@@ -91,9 +92,12 @@ def p_value(value: float | None) -> str:
     return f"<{_SMALLEST_P:.4f}" if value < _SMALLEST_P else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"  # noqa: PLR2004 - digits
 
 
-def share(value: float | None) -> str:
-    """A share of 1, e.g. `0.80`."""
-    return MISSING if value is None else f"{value:.2f}"
+def ahead(judged: Judgement) -> str:
+    """Return in how many pairs the arm is ahead, with the interval of the share: `5 of 6 (.44 to .97)`."""
+    if judged.ahead is None or judged.ahead_interval is None:
+        return MISSING
+    low, high = (f"{end:.2f}".lstrip("0") for end in judged.ahead_interval)
+    return f"{judged.ahead:g} of {len(judged.evidence.pairs)} ({low} to {high})"
 
 
 def steps(reached: Reached) -> str:

@@ -100,7 +100,7 @@ def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
         "interval": wording.interval(judged.estimate) if judged else "",
         "p": wording.p_value(judged.adjusted_p) if judged else "",
         "sign_flip": wording.p_value(judged.sign_flip_p) if judged else "",
-        "probability": wording.share(judged.probability) if judged else "",
+        "probability": wording.ahead(judged) if judged else "",
         "reached": [(wording.steps(one), wording.seconds(one)) for one in row.reached],
         "chosen": [(key, _setting(value)) for key, value in row.arm.chosen.items()],
         "trials": len(row.arm.trials),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from normlab.study.design.arms import Arm
 
 
 def test_rows_are_sorted_by_accuracy_and_judged_against_the_baseline():
-    found = compare(question(), study(), pairing="paired: init, batches")
+    found = compare(question(margin=0.006), study(), pairing="paired: init, batches")
     assert [row.label for row in found.rows] == ["group", "layer", "batch", "none"]
     assert found.verdicts() == {"group": "better", "layer": "better", "batch": "equivalent", "none": "baseline"}
     assert found.baseline.label == "none"
@@ -27,7 +28,7 @@ def test_differences_are_paired_by_seed_whatever_the_order_of_runs():
     turned = replace(ours, runs=ours.runs[::-1])
     for one in (ours, turned):
         judged = compare(question(), [base, one]).others[0].judgement
-        assert judged.differences == pytest.approx({0: 0.01, 1: 0.02})
+        assert judged.evidence.differences == pytest.approx([0.01, 0.02])
 
 
 def test_means_are_over_completed_runs_and_the_others_are_told():
@@ -105,14 +106,13 @@ def test_one_seed_has_no_interval_and_decides_nothing():
     assert any("fewer than two paired seeds" in note for note in found.notes)
 
 
-def test_notes_say_what_so_many_seeds_can_show():
-    few = compare(question(), study(2, 5)).notes
-    assert "can't go below p = 0.0625 with 5 seeds" in few[1]
-    assert "would need 6 seeds for p = 0.05." in few[1]
-    assert "would be found 8 times in 10" in few[2]
-    enough = compare(question(), study(2, 6)).notes
-    assert not any("can't go below" in note for note in enough)
-    assert any("can't go below" in note for note in compare(question(), study(4, 6)).notes)  # Holm asks for more
+def test_notes_say_what_the_verdicts_rest_on_and_what_would_be_found():
+    rule, condition, power = compare(question(), study(4, 6)).notes
+    assert "adjusted by Holm for 3 arms, at most 0.05" in rule
+    assert condition == "The verdicts hold for this split of the data; other data could turn them."
+    assert re.search(r"A true difference of 0\.00\d\d( to 0\.00\d\d, depending on the arm,)? would be called", power)
+    tuned = compare(question(nuisance={"optimizer.learning_rate": (0.1, 1.0)}), study(2, 5)).notes
+    assert "the values that this one tuning chose" in tuned[1]
     assert "nothing to compare" in compare(question(), study(1, 5)).notes[0]
 
 

@@ -22,7 +22,7 @@ def history(accuracies, steps=None, splits=("test",)):
 def test_final_best_and_gap():
     found = measure(run(final=0.9, seed=4), "test")
     assert (found.seed, found.diverged) == (4, False)
-    assert found.final == found.best == pytest.approx(0.9)
+    assert found.accuracy == found.best == pytest.approx(0.9)
     assert found.gap == pytest.approx(0.01)
     assert measure(history([0.7, 0.9, 0.8]), "test").best == 0.9
     assert measure(history([0.7]), "test").gap is None  # train was not evaluated
@@ -53,7 +53,7 @@ def test_a_run_that_diverged_has_no_final_accuracy_but_what_it_reached_before_is
     found = measure(run(final=0.9, diverged_at=120), "test", (0.5, 0.89))
     assert found.diverged
     assert (found.diverged_step, found.diverged_layer) == (120, "dense1.gamma")
-    assert (found.final, found.area, found.gap) == (None, None, None)
+    assert (found.accuracy, found.area, found.gap) == (None, None, None)
     assert found.best == pytest.approx(0.9 * (1 - np.exp(-2.5)) / (1 - np.exp(-5)))
     assert found.steps_to == {0.5: 40, 0.89: None}
 

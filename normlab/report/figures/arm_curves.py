@@ -96,8 +96,8 @@ def curves_figure(comparison: Comparison, along: Along = "step") -> Figure:
 
 def curve(row: Row, split: str, along: Along) -> Curve:
     """The mean and the range of an arm's runs at each evaluation that all completed runs have."""
-    completed = [run for run, measured in zip(row.arm.runs, row.runs) if measured.final is not None]
-    lost = [run for run, measured in zip(row.arm.runs, row.runs) if measured.final is None]
+    completed = [run for run, measured in zip(row.arm.runs, row.runs) if measured.accuracy is not None]
+    lost = [run for run, measured in zip(row.arm.runs, row.runs) if measured.accuracy is None]
     at = [_points(run, split, along) for run in completed]
     steps = [step for step in at[0] if all(step in one for one in at)] if at else []
     values = [[one[step][1] for one in at] for step in steps]

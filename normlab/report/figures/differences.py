@@ -51,7 +51,7 @@ def differences_figure(comparison: Comparison) -> Figure:
 def _draw(axes: Axes, row: Row, place: int, look: Look) -> None:
     judged = row.judgement
     assert judged is not None  # noqa: S101 - only the baseline has none
-    seeds, mean = list(judged.differences.values()), judged.estimate
+    seeds, mean = list(judged.evidence.differences), judged.estimate
     decided = row.verdict in {"better", "worse"}
     axes.plot(seeds, [place - 0.24] * len(seeds), "|", color=look.colour, markersize=4.5, alpha=0.75, zorder=2)
     if mean.ends is not None:

@@ -28,11 +28,11 @@ def strips(row: Row, comparison: Comparison) -> dict[str, Any]:
         "mean": place(row.accuracy.mean),
         "low": place(row.accuracy.low),
         "high": place(row.accuracy.high),
-        "runs": [place(run.final) for run in row.completed],
+        "runs": [place(run.accuracy) for run in row.completed],
         "baseline": place(comparison.baseline.accuracy.mean),
     }
 
 
 def _values(row: Row) -> list[float]:
-    values = [run.final for run in row.completed] + [row.accuracy.mean]
+    values = [run.accuracy for run in row.completed] + [row.accuracy.mean]
     return [value for value in values if value is not None]

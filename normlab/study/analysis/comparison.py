@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from normlab.errors import NotComparable, SpecError, suggestion
 from normlab.study.analysis.measures import MEASURES, Measures, Row, measure, reached
 from normlab.study.analysis.notes import notes
-from normlab.study.analysis.verdicts import Evidence, Judgement, judge
+from normlab.study.analysis.verdicts import Evidence, Judgement, Pair, judge
 from normlab.study.design.arms import Arm, Question
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _with_thresholds(question: Question, arms: Sequence[Arm]) -> Question:
     if question.thresholds:
         return question
     runs = next(arm.runs for arm in arms if arm.label == question.baseline)
-    finals = [one.final for one in (measure(run, question.split) for run in runs) if one.final is not None]
+    finals = [one.accuracy for one in (measure(run, question.split) for run in runs) if one.accuracy is not None]
     if not finals:
         return question
     mean = math.fsum(finals) / len(finals)
@@ -169,11 +169,14 @@ def _with_thresholds(question: Question, arms: Sequence[Arm]) -> Question:
 
 
 def _evidence(ours: Sequence[Measures], theirs: Sequence[Measures]) -> Evidence:
-    our_finals, their_finals = (
-        {run.seed: run.final for run in runs if run.final is not None} for runs in (ours, theirs)
-    )
-    diverged, baseline_diverged = (sum(run.diverged for run in runs) for runs in (ours, theirs))
-    return Evidence(our_finals, their_finals, diverged, baseline_diverged)
+    """Pair the runs of an arm with those of the baseline by seed; each seed is a repeat of its own."""
+    known = {run.seed: run for run in theirs if run.accuracy is not None or run.diverged}
+    pairs = [
+        Pair(run.seed, run.accuracy, known[run.seed].accuracy)
+        for run in sorted(ours, key=lambda run: run.seed)
+        if run.seed in known and (run.accuracy is not None or run.diverged)
+    ]
+    return Evidence(tuple((pair,) for pair in pairs))
 
 
 def _row(arm: Arm, question: Question, planned: int, measured: Sequence[Measures], judgement: Judgement | None) -> Row:
@@ -202,7 +205,7 @@ def _flat(row: Row) -> dict[str, Any]:
     for name in (*MEASURES, "difference"):
         one = told[name] or {}
         flat.update({name: one.get("mean"), f"{name}_low": one.get("low"), f"{name}_high": one.get("high")})
-    for name in ("p", "holm_p", "sign_flip_p", "probability_better"):
+    for name in ("p", "holm_p", "equivalence_holm_p", "sign_flip_p"):
         flat[name] = (told["difference"] or {}).get(name)
     for one in row.reached:
         flat[f"steps_to_{one.threshold:g}"], flat[f"reached_{one.threshold:g}"] = one.steps, one.count

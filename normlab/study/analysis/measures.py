@@ -22,7 +22,7 @@ class Measures:
         diverged: Whether it stopped being finite.
         diverged_step: The first step known to be bad.
         diverged_layer: The first layer known to be bad.
-        final: Accuracy of the last evaluation.
+        accuracy: Accuracy of the last evaluation.
         best: The highest accuracy of any evaluation, before it diverged too.
         area: The mean accuracy from the first evaluation to the last: the area under the curve of accuracy against
             steps (trapezoids), by its width.
@@ -37,7 +37,7 @@ class Measures:
     diverged: bool
     diverged_step: int | None
     diverged_layer: str | None
-    final: float | None
+    accuracy: float | None
     best: float | None
     area: float | None
     gap: float | None
@@ -88,7 +88,7 @@ def measure(history: History, split: str, thresholds: Sequence[float] = ()) -> M
         diverged=diverged,
         diverged_step=result.diverged_step if result and diverged else None,
         diverged_layer=result.diverged_layer if result and diverged else None,
-        final=final,
+        accuracy=final,
         best=max(present, default=None),
         area=None if diverged else _area(history.steps, accuracies),
         gap=None if final is None else _gap(history, final),
@@ -170,7 +170,7 @@ class Row:
     @property
     def completed(self) -> tuple[Measures, ...]:
         """The runs that completed."""
-        return tuple(run for run in self.runs if run.final is not None)
+        return tuple(run for run in self.runs if run.accuracy is not None)
 
     @property
     def diverged(self) -> tuple[Measures, ...]:
@@ -180,7 +180,7 @@ class Row:
     @property
     def accuracy(self) -> Estimate:
         """Final accuracy."""
-        return self.mean("final")
+        return self.mean("accuracy")
 
     def mean(self, what: str) -> Estimate:
         """The mean and interval of one of the `Measures`, by its name."""
@@ -228,20 +228,23 @@ class Row:
         if self.judgement is None:
             return None
         judged = self.judgement
+        pairs = [pair for pair in judged.evidence.pairs if math.isfinite(pair.difference)]
+        low, high = judged.ahead_interval or (None, None)
         return {
             **_interval(judged.estimate),
-            "by_seed": {str(seed): value for seed, value in judged.differences.items()},
+            "by_seed": {str(pair.seed): pair.difference for pair in pairs},
             "p": judged.p,
             "holm_p": judged.adjusted_p,
+            "equivalence_holm_p": judged.equivalence_p,
             "sign_flip_p": judged.sign_flip_p,
-            "probability_better": judged.probability,
-            "divergence_holm_p": judged.divergence_p,
+            "divergence_p": judged.divergence_p,
+            "ahead": {"count": judged.ahead, "of": len(judged.evidence.pairs), "low": low, "high": high},
         }
 
 
 #: What is told of every arm, by the name of its column.
 MEASURES = {
-    "accuracy": "final",
+    "accuracy": "accuracy",
     "best_accuracy": "best",
     "area": "area",
     "gap": "gap",

@@ -1,86 +1,172 @@
-"""What may be concluded about an arm beside the baseline: better, worse, equivalent or undecided.
+"""Verdicts on arms beside the baseline: better, worse, equivalent or undecided.
 
-The rules, in order:
+The unit of the comparison is the *repeat*: one tuning of every arm with seeds of its own, and the final runs with what
+it chose. Repeats are independent, and all arms of a repeat share its seeds, so their differences are paired. Without
+tuning every seed is a repeat of its own.
 
-1. *Accuracy.* The differences are those of the seeds with which both arms completed. Where their 95 % interval lies
-   wholly within the margin, accuracy is the same for all that matters. Else it differs if the p value of the paired t
-   test, after Holm, is at most the level. The t test decides because few seeds leave the exact test by sign flips no
-   chance: with 5 it can't go below 0.0625. Its p value is shown beside.
-2. *Divergence.* Where either arm has diverged runs, Fisher's exact test asks whether they diverge equally often. Its
-   p value stands among those that Holm adjusts.
-3. Both together: *better* or *worse* if one of them says so and the other does not say the contrary. An arm that
-   diverged more often than the baseline is never *better* by its completed runs alone, and the baseline has the same
-   protection; unequal divergence is never *equivalent*. All else is *undecided*.
-
-So a false alarm over all arms has at most the chance of the level.
+1. *Accuracy.* The difference of a repeat is the mean over its seeds with which both arms completed. The paired t test
+   over repeats gives a p value. It decides, since few repeats leave the test by sign flips no chance: with 5 it can't
+   go below 0.0625.
+2. *Divergence.* A run that diverged has the worst rank. Where a run of the arm or of the baseline diverged, the t test
+   is over signed ranks (Conover and Iman, The American Statistician 1981), and Barnard's test asks whether the two
+   diverge equally often; the smaller p value counts twice.
+3. *Many arms.* Holm's method adjusts the p values, one for each arm, so that a false *better* or *worse* in any arm
+   has at most the chance of the level.
+4. *Equivalence.* Two one-sided t tests at the same level, adjusted by Holm too. An arm is never equivalent if, with
+   some seed, it or the baseline diverged alone.
+5. Differences without spread give no interval, no p value and no verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
-from normlab.study.analysis.statistics import Estimate, estimate, fisher_p, holm, probability_better, sign_flip_p, t_p
+from normlab.study.analysis.statistics import (
+    Estimate,
+    detectable_difference,
+    equivalence_p,
+    estimate,
+    has_spread,
+    holm,
+    rates_p,
+    sign_flip_p,
+    signed_ranks,
+    t_p,
+    wilson_interval,
+)
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 
 
+class Pair(NamedTuple):
+    """Final accuracies of the arm and of the baseline with one seed; None for a run that diverged."""
+
+    seed: int
+    accuracy: float | None
+    baseline: float | None
+
+    @property
+    def difference(self) -> float:
+        """The arm's accuracy less the baseline's; infinite where one of them diverged, 0 where both did."""
+        if self.accuracy is None or self.baseline is None:
+            return 0.0 if self.accuracy == self.baseline else math.inf if self.baseline is None else -math.inf
+        return self.accuracy - self.baseline
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """What two arms show, with the same seeds.
+    """The pairs of one arm and the baseline.
 
     Attributes:
-        ours: Final accuracy of the arm by seed, of the runs that completed.
-        theirs: That of the baseline.
-        diverged: How many runs of the arm diverged.
-        baseline_diverged: How many of the baseline.
+        repeats: The pairs of each repeat, at least one in each.
+        examples: Examples of the split, of which each accuracy is a multiple of 1 / examples; 0 if not known.
     """
 
-    ours: Mapping[int, float]
-    theirs: Mapping[int, float]
-    diverged: int = 0
-    baseline_diverged: int = 0
+    repeats: tuple[tuple[Pair, ...], ...]
+    examples: int = 0
 
     @property
-    def differences(self) -> dict[int, float]:
-        """Ours less theirs, by seed."""
-        return {seed: value - self.theirs[seed] for seed, value in sorted(self.ours.items()) if seed in self.theirs}
+    def pairs(self) -> list[Pair]:
+        """All pairs, in the order of the repeats."""
+        return [pair for repeat in self.repeats for pair in repeat]
+
+    @cached_property
+    def differences(self) -> list[float]:
+        """The mean difference of each repeat in which both completed with some seed."""
+        finite = [[pair.difference for pair in repeat if _completed(pair)] for repeat in self.repeats]
+        return [math.fsum(each) / len(each) for each in finite if each]
+
+    @cached_property
+    def ranks(self) -> list[float]:
+        """The mean signed rank of each repeat, over all its pairs."""
+        ranks = iter(signed_ranks([pair.difference for pair in self.pairs], self.step))
+        return [math.fsum(next(ranks) for _ in repeat) / len(repeat) for repeat in self.repeats]
 
     @property
-    def divergence_p(self) -> float | None:
-        """Whether they diverge equally often; None where none of them diverged."""
-        if not self.diverged + self.baseline_diverged:
-            return None
-        ours, theirs = self.diverged + len(self.ours), self.baseline_diverged + len(self.theirs)
-        return fisher_p(self.diverged, self.baseline_diverged, ours, theirs)
+    def step(self) -> float:
+        """The smallest difference of two accuracies; 0 if not known."""
+        return 1 / self.examples if self.examples else 0.0
+
+    @property
+    def resolution(self) -> float:
+        """The smallest difference of two differences of repeats; 0 if not known."""
+        return self.step / max((len(repeat) for repeat in self.repeats), default=1)
+
+    @property
+    def diverged(self) -> int:
+        """Repeats in which a run of the arm diverged."""
+        return sum(any(pair.accuracy is None for pair in repeat) for repeat in self.repeats)
+
+    @property
+    def baseline_diverged(self) -> int:
+        """Repeats in which a run of the baseline diverged."""
+        return sum(any(pair.baseline is None for pair in repeat) for repeat in self.repeats)
+
+    @property
+    def diverged_apart(self) -> bool:
+        """Whether with some seed one of the two diverged alone."""
+        return any((pair.accuracy is None) != (pair.baseline is None) for pair in self.pairs)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was concluded, and from what.
+    """A verdict and what it was reached from.
 
     Attributes:
         verdict: better, worse, equivalent or undecided.
         reason: Why, in a few words.
-        differences: By seed.
-        estimate: Their mean and 95 % interval.
-        p: Of the paired t test.
+        evidence: The pairs.
+        estimate: Mean difference over repeats and its 95 % interval, for this arm alone.
+        p: Of the test of this arm alone; None where it has no spread.
         adjusted_p: The same after Holm, which decides.
-        sign_flip_p: Of the exact test by sign flips.
-        probability: The share of seeds with which the arm is ahead, ties counted half: P(A > B).
-        divergence_p: Of Fisher's test of divergence, after Holm; None where none diverged.
+        equivalence_p: Of the two one-sided tests, after Holm.
+        sign_flip_p: Of the test by sign flips over repeats, unadjusted.
+        ahead: Pairs in which the arm is ahead, ties counted half; a run that diverged is behind.
+        divergence_p: Of Barnard's test of divergence, unadjusted; None where no run diverged.
     """
 
     verdict: Verdict
     reason: str
-    differences: Mapping[int, float]
+    evidence: Evidence
     estimate: Estimate
     p: float | None
     adjusted_p: float | None
+    equivalence_p: float | None
     sign_flip_p: float | None
-    probability: float | None
+    ahead: float | None
     divergence_p: float | None
+
+    @property
+    def ahead_interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the share of pairs in which the arm is ahead."""
+        count = len(self.evidence.pairs)
+        return None if self.ahead is None else wilson_interval(self.ahead, count)
+
+    def detectable(self, level: float, margin: float) -> float | None:
+        """Return the smallest true difference that such a study would call better or worse 8 times in 10.
+
+        Args:
+            level: Level of the test of this arm.
+            margin: Differences of accuracy smaller than this count as none.
+
+        Returns:
+            The difference, from this arm's own spread, or None where it has none.
+        """
+        if self.estimate.deviation is None:
+            return None
+        return detectable_difference(self.estimate.count, self.estimate.deviation, level=level, margin=margin)
+
+
+class _Test(NamedTuple):
+    """One test of an arm: its p value, the sign of its effect, and what it looked at."""
+
+    p: float | None
+    sign: int
+    what: Literal["accuracy", "ranks", "divergence"]
 
 
 def judge(evidence: Sequence[Evidence], *, margin: float, level: float) -> list[Judgement]:
@@ -89,79 +175,107 @@ def judge(evidence: Sequence[Evidence], *, margin: float, level: float) -> list[
     Args:
         evidence: Of each arm but the baseline.
         margin: Differences of accuracy smaller than this count as none.
-        level: Chance of a false alarm over all arms.
+        level: Chance of a false *better* or *worse* over all arms, and of a false *equivalent*.
     """
-    accuracy = [t_p(list(each.differences.values())) for each in evidence]
-    adjusted = holm([*accuracy, *(each.divergence_p for each in evidence)])
-    count = len(evidence)
+    tests = [_test(each) for each in evidence]
+    adjusted = holm([test.p for test in tests])
+    equivalence = holm([_equivalence_p(each, margin) for each in evidence])
     return [
-        _judgement(each, p, adjusted[index], adjusted[count + index], margin, level)
-        for index, (each, p) in enumerate(zip(evidence, accuracy))
+        _judgement(each, test, p, same, level, len(evidence))
+        for each, test, p, same in zip(evidence, tests, adjusted, equivalence)
     ]
 
 
+def _test(evidence: Evidence) -> _Test:
+    if not evidence.diverged + evidence.baseline_diverged:
+        return _Test(t_p(evidence.differences, evidence.resolution), _sign(sum(evidence.differences)), "accuracy")
+    by_rank = _Test(t_p(evidence.ranks), _sign(sum(evidence.ranks)), "ranks")
+    by_rate = _Test(_divergence_p(evidence), _sign(evidence.baseline_diverged - evidence.diverged), "divergence")
+    if by_rank.p is None or by_rate.p is None:  # every repeat ended alike, so there is one test only
+        return by_rate
+    best = by_rank if by_rank.p < by_rate.p else by_rate
+    return best._replace(p=min(1.0, 2 * min(by_rank.p, by_rate.p)))
+
+
+def _divergence_p(evidence: Evidence) -> float | None:
+    if not evidence.diverged + evidence.baseline_diverged:
+        return None
+    return rates_p(evidence.diverged, evidence.baseline_diverged, len(evidence.repeats))
+
+
+def _equivalence_p(evidence: Evidence, margin: float) -> float | None:
+    # an arm of which other runs diverged has no p value here, but it is one of the arms that Holm counts
+    return 1.0 if evidence.diverged_apart else equivalence_p(evidence.differences, margin, evidence.resolution)
+
+
 def _judgement(
-    evidence: Evidence,
-    p: float | None,
-    adjusted: float | None,
-    divergence: float | None,
-    margin: float,
-    level: float,
+    evidence: Evidence, test: _Test, p: float | None, same: float | None, level: float, arms: int
 ) -> Judgement:
-    differences = evidence.differences
-    values = list(differences.values())
-    ours, theirs = ([arm[seed] for seed in differences] for arm in (evidence.ours, evidence.theirs))
-    mean = estimate(values)
-    says = 0 if adjusted is None or adjusted > level or not mean.mean else 1 if mean.mean > 0 else -1
-    more = evidence.diverged - evidence.baseline_diverged
-    same = mean.within(margin)
-    by_divergence = 0 if divergence is None or divergence > level else (more < 0) - (more > 0)
-    few = len(values) < 2  # noqa: PLR2004 - below two there is no interval
-    verdict, reason = _concluded(0 if same else says, by_divergence, more, same=same, few=few)
+    mean = estimate(evidence.differences, resolution=evidence.resolution)
+    ahead = [1.0 if pair.difference > 0 else 0.5 if pair.difference == 0 else 0.0 for pair in evidence.pairs]
+    verdict, reason = _conclude(evidence, test, mean, p, same, level, arms)
     return Judgement(
-        verdict,
-        reason,
-        differences,
-        mean,
-        p,
-        adjusted,
-        sign_flip_p(values),
-        probability_better(ours, theirs),
-        divergence,
+        verdict=verdict,
+        reason=reason,
+        evidence=evidence,
+        estimate=mean,
+        p=test.p,
+        adjusted_p=p,
+        equivalence_p=same,
+        sign_flip_p=sign_flip_p(evidence.differences),
+        ahead=math.fsum(ahead) if ahead else None,
+        divergence_p=_divergence_p(evidence),
     )
 
 
-def _concluded(accuracy: int, divergence: int, more: int, *, same: bool, few: bool) -> tuple[Verdict, str]:
-    """The verdict and its reason.
-
-    Args:
-        accuracy: What accuracy says: 1 better, -1 worse, 0 nothing.
-        divergence: What divergence says, likewise.
-        more: By how many more runs than the baseline the arm diverged.
-        same: Whether accuracy is the same within the margin.
-        few: Whether there are too few pairs for an interval.
-    """
-    if accuracy * divergence < 0:
-        return "undecided", f"completed runs are {_WORDS[accuracy]}, but it diverges {_OFTEN[more > 0]}"
-    if divergence:
-        return _WORDS[divergence], f"diverges {_OFTEN[more > 0]} than the baseline"
-    if few:
-        return "undecided", "fewer than two seeds with which both completed"
-    if accuracy * more > 0:
-        return "undecided", f"completed runs are {_WORDS[accuracy]}, but more runs {_WHOSE[more > 0]} diverged"
-    if accuracy:
-        return _WORDS[accuracy], "the paired t test says so, after Holm"
-    return _no_difference(more, same=same)
+def _conclude(
+    evidence: Evidence, test: _Test, mean: Estimate, p: float | None, same: float | None, level: float, arms: int
+) -> tuple[Verdict, str]:
+    if len(evidence.repeats) < 2:  # noqa: PLR2004 - below two there is no spread
+        return "undecided", "one repeat has no spread to compare a difference with"
+    if same is not None and same <= level:
+        return "equivalent", "the difference lies within the margin"
+    if p is not None and p <= level and test.sign:
+        return ("better" if test.sign > 0 else "worse"), _SAYS[test.what]
+    return "undecided", _doubt(evidence, test, mean, arms)
 
 
-def _no_difference(more: int, *, same: bool) -> tuple[Verdict, str]:
-    if same and more:
-        return "undecided", f"completed runs are alike, but more runs {_WHOSE[more > 0]} diverged"
-    if same:
-        return "equivalent", "the interval lies within the margin"
-    return "undecided", "chance alone could give this difference"
+def _doubt(evidence: Evidence, test: _Test, mean: Estimate, arms: int) -> str:
+    if test.p is None:
+        return _without_spread(evidence)
+    if test.what != "accuracy":
+        return _divergence(evidence)
+    if mean.ends is not None and not mean.ends[0] <= 0 <= mean.ends[1]:
+        return f"with {arms} arms compared, one such difference can come by chance"
+    return "chance alone could give this difference"
 
 
-_WORDS: dict[int, Verdict] = {1: "better", -1: "worse"}
-_OFTEN = {True: "more often", False: "less often"}
-_WHOSE = {True: "of it", False: "of the baseline"}
+def _divergence(evidence: Evidence) -> str:
+    ahead = sum(pair.difference > 0 for pair in evidence.pairs)
+    return (
+        f"ahead in {ahead} of {len(evidence.pairs)} seeds; {evidence.diverged} of its repeats diverged and "
+        f"{evidence.baseline_diverged} of the baseline's, which chance alone could give"
+    )
+
+
+def _without_spread(evidence: Evidence) -> str:
+    if not evidence.differences:
+        return "no seed with which both completed"
+    if has_spread(evidence.differences):
+        return "all differences are equal to within one example of the split"
+    return "all differences are equal, so there is no spread to compare them with"
+
+
+_SAYS = {
+    "accuracy": "the paired t test says so",
+    "ranks": "the t test of signed ranks says so, runs that diverged ranked worst",
+    "divergence": "it diverges more or less often than the baseline",
+}
+
+
+def _completed(pair: Pair) -> bool:
+    return pair.accuracy is not None and pair.baseline is not None
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)

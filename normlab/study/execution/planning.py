@@ -229,7 +229,9 @@ def plan(design: Design, out: str | Path, jobs: int, threads: int) -> Plan:
         seeds=len(question.seeds),
         level=question.level,
         others=others,
-        detectable=detectable_difference(len(question.seeds), question.level / others, POWER),
+        detectable=detectable_difference(
+            len(question.seeds), 1.0, level=question.level / others, power=POWER, known=True
+        ),
         reachable=reachable_p(len(question.seeds)),
         needed=seeds_needed(question.level / others),
     )
