@@ -18,7 +18,7 @@ _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
 class ProgramError(Exception):
-    """A program ended with an error or printed no JSON object; the message is the end of what it said."""
+    """A program failed or did not print a JSON object; the message is the end of its output."""
 
 
 class Measured(NamedTuple):
@@ -38,7 +38,7 @@ def measure(command: Sequence[str], directory: Path) -> Measured:
     """Run ``command`` in ``directory`` and wait for its end.
 
     Raises:
-        ProgramError: It could not be started, ended with an error, or printed something else than a JSON object.
+        ProgramError: It could not be started, failed, or printed something other than a JSON object.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         start = time.monotonic()

@@ -1,4 +1,4 @@
-"""One Python environment for each framework, since no two of them agree about numpy."""
+"""One Python environment for each framework, since they need different versions of NumPy."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 
 
 def names() -> list[str]:
-    """Return the frameworks that there are requirement files for."""
+    """Return the frameworks that have a requirements file."""
     return sorted(file.stem for file in REQUIREMENTS.glob("*.txt"))
 
 
 def python_of(folder: Path, name: str) -> Path:
-    """Return where the interpreter of environment ``name`` is or will be."""
+    """Return the path of the interpreter of environment ``name``, which need not exist."""
     return folder / name / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def is_built(folder: Path, name: str) -> bool:
-    """Return whether environment ``name`` is there, with the requirements as they are now."""
+    """Return whether environment ``name`` exists with the present requirements."""
     stamp = _stamp(folder, name)
     return stamp.exists() and stamp.read_text() == _requirements(name).read_text()
 
 
 def build(folder: Path, name: str) -> None:
-    """Make environment ``name`` with the Python that runs this.
+    """Build environment ``name`` with the Python that runs this.
 
     Raises:
-        subprocess.CalledProcessError: The environment could not be made or a package not installed; pip has said why.
+        subprocess.CalledProcessError: The environment could not be built, or pip could not install a package.
     """
     print(f"building {folder / name}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / name)], check=True)
@@ -44,5 +44,5 @@ def _requirements(name: str) -> Path:
 
 
 def _stamp(folder: Path, name: str) -> Path:
-    """Return the file that says, last of all, that an environment is complete, and what was installed."""
+    """Return the file that is written last and lists what was installed."""
     return folder / name / "requirements-installed.txt"

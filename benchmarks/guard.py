@@ -1,11 +1,11 @@
-"""Whether normlab has become slower: its parts beside plain Gluon programs, in turn in one process.
+"""Check that normlab has not become slower: its parts against plain Gluon programs, in turn in one process.
 
     python benchmarks/guard.py                     # exit status 1 if a part is slower than its limit allows
     python benchmarks/guard.py --rounds 30 --json
 
-Each figure is a median of ratios, normlab's time over that of the same work in plain Gluon (`plain_gluon.py`), each
-measured right after the other; so neither the machine nor what else it does matters much, unlike with seconds. The
-start is processor time of a whole process that takes one step, over that of one that only imports MXNet.
+Each figure is a median of ratios of normlab's time to the time of the same work in plain Gluon (`plain_gluon.py`),
+measured right after each other. Unlike seconds, ratios depend little on the machine and its load. The figure for the
+start is the processor time of a process that takes one step, divided by that of one that only imports MXNet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 mx = mxnet()
 ROOT = Path(__file__).resolve().parent.parent
-#: What each part may take, as a multiple of plain Gluon's time: a fifth above what was measured when it was set.
+#: The limit of each part, as a multiple of plain Gluon's time: a fifth above the value measured when it was set.
 LIMITS = {
     "training step, main job": 0.76,
     "evaluation, main job": 0.64,
@@ -135,7 +135,7 @@ def _stepping(trainer: Any, plain: Plain, steps: int) -> tuple[Callable[[], None
 
 
 def _ratio(rounds: int, ours: Callable[[], Any], theirs: Callable[[], Any]) -> float:
-    """The median of ratios, after one round that compiles."""
+    """Return the median of ratios after a first round, which compiles."""
     ratios = []
     for _ in range(rounds + 1):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a measurement must say about the machine that it was made on; nothing that names the machine or its owner."""
+"""Describe the machine of a measurement, without naming it or its owner."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The main job, normlab against the same program in TensorFlow, PyTorch and JAX, run in turn.
+"""Compare the main job in normlab with the same program in TensorFlow, PyTorch and JAX, run in turn.
 
-    python benchmarks/main_job.py --build                   # makes an environment a framework under .venv-bench/
-    python benchmarks/main_job.py --env torch=/path/python --env jax=/path/python     # uses those that you have
+    python benchmarks/main_job.py --build                   # builds an environment per framework in .venv-bench/
+    python benchmarks/main_job.py --env torch=/path/python --env jax=/path/python     # uses existing ones
     python benchmarks/main_job.py --results benchmarks/RESULTS.md                     # appends the table there
 
-Every program runs once unmeasured, so that files are in the system's cache and compilers have theirs; then come the
-rounds, A B C, C B A, ... Each figure is a median over rounds. Each ratio is the median over rounds of a program's
-figure divided by normlab's of the same round, so that a slow moment of the machine weighs on both.
+Every program runs once without being measured, to fill the caches of the system and of compilers. Then the rounds run:
+A B C, C B A, ... Each figure is a median over rounds. Each ratio is the median, over rounds, of a program's figure
+divided by normlab's in the same round, so that a slow moment of the machine affects both.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ PEERS = {
     "torch_eager": "torch",
     "tensorflow_graph": "tensorflow",
     "torch_compiled": "torch",
-}  # by program, the environment it runs in; what is fastest runs next to normlab, at the machine's same speed
-#: How often each image is evaluated; what every dense layer of 784-100-100-10 takes and gives.
+}  # the environment of each program; the fastest runs next to normlab, when the machine has the same speed
+#: Number of evaluations; inputs and outputs of each dense layer of 784-100-100-10.
 EVALUATIONS, LAYERS = 50, ((784, 100), (100, 100), (100, 10))
 VERSIONS = "from importlib.metadata import version as v; print('normlab', v('normlab') + ', mxnet', v('mxnet'))"
 
 
 class Column(NamedTuple):
-    """A figure of a run, how it is told, and whether its ratio to normlab's is told beside it."""
+    """A figure of a run, its format, and whether its ratio to normlab's is shown."""
 
     title: str
     value: Callable[[Measured], float | None]
@@ -67,10 +67,10 @@ def main() -> int:
         if environment in pythons:
             programs[peer] = [pythons[environment], str(HERE / "peers" / f"{peer}.py"), "--json"]
         else:
-            print(f"{peer}: left out, no environment; say --build or --env {environment}=PYTHON", file=sys.stderr)
+            print(f"{peer}: left out, no environment; use --build or --env {environment}=PYTHON", file=sys.stderr)
     programs["peak"] = [sys.executable, str(HERE / "peers" / "matrix_peak.py")]
     described = machine.describe()
-    runs = turns.taken(programs, options.rounds)
+    runs = turns.run_in_turn(programs, options.rounds)
     peak = runs.pop("peak", [])
     if not runs.get("normlab"):
         return 1
@@ -82,7 +82,7 @@ def main() -> int:
 
 
 def _table(runs: dict[str, list[Measured]]) -> list[str]:
-    """Return the Markdown table, a line a program."""
+    """Return the Markdown table, with a line per program."""
     lines = [
         "| program | " + " | ".join(column.title + (" (ratio)" if column.ratio else "") for column in COLUMNS) + " |",
         "| --- |" + " ---: |" * len(COLUMNS),
@@ -109,7 +109,7 @@ def _ratios(column: Column, measured: list[Measured], normlab: list[Measured]) -
 
 
 def _summary(runs: dict[str, list[Measured]]) -> list[str]:
-    """Return a line that sets normlab's whole process against the fastest peer's."""
+    """Return a line that compares normlab's whole process with the fastest peer's."""
     peers = {name: median(run.seconds for run in measured) for name, measured in runs.items() if name != "normlab"}
     if not peers:
         return ["No peer was run."]
@@ -119,7 +119,7 @@ def _summary(runs: dict[str, list[Measured]]) -> list[str]:
 
 
 def _share(normlab: list[Measured], peak: list[Measured]) -> list[str]:
-    """Return a line on how near the evaluations come to what the processor reaches in large products."""
+    """Return a line that compares the speed of evaluations with that of large matrix products."""
     if not peak:
         return []
     whole, left_out = _evaluation()
@@ -131,7 +131,7 @@ def _share(normlab: list[Measured], peak: list[Measured]) -> list[str]:
 
 
 def _evaluation() -> tuple[float, float]:
-    """Return GFLOP of all evaluations of a run, and those of them that normlab leaves out since a pixel is 0."""
+    """Return the GFLOP of all evaluations of a run, and the GFLOP that normlab leaves out since a pixel is 0."""
     splits = [mnist().splits[name] for name in ("train", "test")]
     tables = [split.images.reshape(len(split), -1) for split in splits]
     count = tiling.count_tiles(map(len, tables))

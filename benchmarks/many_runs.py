@@ -1,4 +1,4 @@
-"""Resident memory of one process over many runs of the main job, and how much it grows after the fifth.
+"""Measure the resident memory of a process over many runs of the main job, and its growth after the fifth.
 
 python benchmarks/many_runs.py [RUNS]
 """
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _resident() -> int:
-    """Bytes of this process in memory now."""
+    """Return the resident memory of this process in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,12 +1,12 @@
-"""What every method of the catalogue costs, beside MXNet's BatchNorm operator and beside PyTorch's own form of it.
+"""Measure every method of the catalogue against MXNet's BatchNorm operator and against PyTorch's own version.
 
-    python benchmarks/methods.py --build                        # makes PyTorch's environment under .venv-bench/
-    python benchmarks/methods.py --env torch=/path/python       # uses one that you have (with timm, timm's layers too)
+    python benchmarks/methods.py --build                        # builds PyTorch's environment in .venv-bench/
+    python benchmarks/methods.py --env torch=/path/python       # uses an existing one (with timm, also its layers)
     python benchmarks/methods.py --results benchmarks/METHODS.md
 
-normlab's methods and the operator are measured in turn in one process, PyTorch in a process of its own, processes in
-turn. A ratio to the operator is a median over rounds of one process, then over processes. Where a method takes more
-than twice PyTorch's time, the operator that costs most is named, as MXNet's profiler finds it.
+normlab's methods and the operator are measured in turn in one process, PyTorch in another; the processes run in turn. A
+ratio to the operator is a median over the rounds of a process, then over processes. For a method that takes more than
+twice PyTorch's time, the most expensive operator is named, as reported by MXNet's profiler.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import machine
 import turns
-from layers import asked_norm, found_norms
+from layers import find_norms, parse_method
 
 from normlab.backend.mxnet import mxnet, threads
 from normlab.conformance.cost import SHAPES, measure_costs
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from normlab.conformance.cost_subjects import MethodToMeasure
 
 HERE = Path(__file__).resolve().parent
-#: How often PyTorch's time a method may take before its costliest operator is named.
+#: The multiple of PyTorch's time above which the most expensive operator is named.
 MUCH = 2.0
 ABOUT = (
     "float32, milliseconds of a forward and a backward pass. `x operator` is a median of ratios to MXNet's BatchNorm "
-    "operator, measured in turn in the same process; `x torch` one of ratios to PyTorch's or timm's own form of the "
-    "method, above 1 where PyTorch is faster. Where it is above 2, the operator is named that costs most."
+    "operator, measured in turn in the same process; `x torch` is one of ratios to PyTorch's or timm's version of the "
+    "method, above 1 where PyTorch is faster. Where it is above 2, the most expensive operator is named."
 )
 #: Rounds within a process.
 ROUNDS = 10
-#: Variants that stand beside the defaults.
+#: Variants in addition to the defaults.
 VARIANTS = ("layer:over=channels",)
-#: The groups of methods that take a number of groups.
+#: The number of groups of methods that have this parameter.
 GROUPS = 4
 #: Steps under the profiler.
 _PROFILED = 5
@@ -62,9 +62,11 @@ def main() -> int:
         program = str(HERE / "peers" / "torch_methods.py")
         programs["torch"] = [pythons["torch"], program, "--shapes", shapes, "--threads", str(threads())]
     else:
-        print("torch: left out, no environment; say --build or --env torch=PYTHON", file=sys.stderr)
+        print("torch: left out, no environment; use --build or --env torch=PYTHON", file=sys.stderr)
     described = machine.describe()
-    runs = turns.taken({name: [*command, "--rounds", rounds] for name, command in programs.items()}, options.rounds)
+    runs = turns.run_in_turn(
+        {name: [*command, "--rounds", rounds] for name, command in programs.items()}, options.rounds
+    )
     if not runs.get("normlab"):
         return 1
     results = {name: [run.result for run in measured] for name, measured in runs.items()}
@@ -89,11 +91,11 @@ def one_process(arguments: list[str]) -> int:
 
 
 def every_method(names: Optional[list[str]] = None) -> list[MethodToMeasure]:
-    """The methods; those that take a number of groups with one that fits all shapes."""
-    known = found_norms()
+    """Return the methods; those with a number of groups get one that fits all shapes."""
+    known = find_norms()
     every = []
     for name in names or [*known.norms.entries, *VARIANTS]:
-        asked = asked_norm(known, name)
+        asked = parse_method(known, name)
         if any("groups" in inspect.signature(factory).parameters for factory in asked.norm.factories):
             asked = asked._replace(parameters={"groups": GROUPS})
         every.append(asked)
@@ -101,7 +103,7 @@ def every_method(names: Optional[list[str]] = None) -> list[MethodToMeasure]:
 
 
 def at_shape(asked: list[MethodToMeasure], shape: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
-    """Figures of each way of each method, with its costliest operator."""
+    """Return the figures of each way of each method, with its most expensive operator."""
     by_label = {each.label: each for each in asked}
     arrays = Arrays(shape)
     rows = []
@@ -120,13 +122,13 @@ def _milliseconds(cost: Cost) -> float:
 
 
 def costliest(asked: MethodToMeasure, way: str, arrays: Arrays) -> str:
-    """The operator with the largest share of a step, as `Convolution, 43 %`, by MXNet's profiler."""
+    """Return the operator with the largest share of a step by MXNet's profiler, such as `Convolution, 43 %`."""
     mx = mxnet()
     made = build_subject(asked, way, arrays)
     _step(made)
     mx.nd.waitall()
     with tempfile.TemporaryDirectory() as folder:
-        # MXNet deletes what has this name, even a device
+        # MXNet deletes this file, even if it is a device
         file = str(Path(folder) / "profile.json")
         mx.profiler.set_config(profile_imperative=True, profile_symbolic=True, aggregate_stats=True, filename=file)
         mx.profiler.dumps(reset=True)
@@ -139,13 +141,13 @@ def costliest(asked: MethodToMeasure, way: str, arrays: Arrays) -> str:
 
 
 def largest(profile: dict[str, Any]) -> str:
-    """The operator with the largest total in MXNet's aggregate statistics, with its share of all operators."""
+    """Return the operator with the largest total in MXNet's aggregate statistics, with its share of all operators."""
     totals = {name: figures["Total"] for name, figures in profile["Time"].get("operator", {}).items()}
     if not totals:
         return ""
     name = max(totals, key=lambda each: totals[each])
-    told = f"{name.removeprefix('_backward_')}, backwards" if name.startswith("_backward_") else name
-    return f"{told}, {100 * totals[name] / sum(totals.values()):.0f} %"
+    label = f"{name.removeprefix('_backward_')}, backwards" if name.startswith("_backward_") else name
+    return f"{label}, {100 * totals[name] / sum(totals.values()):.0f} %"
 
 
 def _step(made: Any) -> None:
@@ -156,10 +158,10 @@ def _step(made: Any) -> None:
 
 
 def report(results: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """A Markdown table for each shape.
+    """Return a Markdown table for each shape.
 
     Args:
-        results: What the processes of `normlab` and perhaps `torch` printed, by program.
+        results: The outputs of the processes of `normlab` and, if it ran, `torch`, by program.
     """
     lines = []
     for shape in results["normlab"][0]["shapes"]:

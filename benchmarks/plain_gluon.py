@@ -1,4 +1,4 @@
-"""What a good user of Gluon writes without normlab, to measure normlab beside: the same MXNet, other code.
+"""The same work in plain Gluon, written as a good user would, as a baseline for normlab.
 
 `hybridize(static_alloc=True, static_shape=True)`, data on the device once, batches gathered by index.
 """
@@ -26,9 +26,9 @@ class Plain:
         loss: A loss of Gluon's.
         trainer: Arguments of `gluon.Trainer` after the parameters.
         images: `(N, ...)`, float32.
-        labels: `(N,)`, as the loss wants them.
+        labels: Labels in the form that the loss expects, `(N, ...)`.
         order: The examples of each step, `(steps, batch)`.
-        share: Of a batch's summed gradient, in a step.
+        share: Factor of the summed gradient of a batch in a step.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Plain:
         self._trainer.step(1 / self._share)
 
     def accuracy(self, images: Any, labels: Any, *, by_batch: bool) -> float:
-        """Share of right answers; with the statistics of all images where they are to be of the batch."""
+        """Return the accuracy; with `by_batch`, batch norm uses the statistics of all images."""
         with mx.autograd.train_mode() if by_batch else mx.autograd.predict_mode():
             answers = mx.nd.argmax(self._network(images), axis=1)
         return float(mx.nd.mean(answers == labels).asscalar())
 
 
 def of_main_job(images: NDArray[np.float32], labels: NDArray[np.int32], order: NDArray[np.int32]) -> Plain:
-    """The network of `configs/mnist_bn.yaml`."""
+    """Build the network of `configs/mnist_bn.yaml`."""
     network = nn.HybridSequential()
     network.add(nn.Dense(100, activation="tanh"), nn.BatchNorm(axis=-1, epsilon=1e-3))
     network.add(nn.Dense(100, activation="tanh"), nn.Dense(10, activation="tanh"))
-    loss = mx.gluon.loss.SigmoidBinaryCrossEntropyLoss(weight=10)  # it takes the mean over ten classes
+    loss = mx.gluon.loss.SigmoidBinaryCrossEntropyLoss(weight=10)  # it averages over ten classes
     classes = np.eye(10, dtype=np.float32)[labels]
     return Plain(network, loss, ("sgd", {"learning_rate": 0.01}), images, classes, order, share=1.0)
 
 
 def of_resnet20(images: NDArray[np.float32], labels: NDArray[np.int32], order: NDArray[np.int32]) -> Plain:
-    """GluonCV's ResNet-20 for CIFAR-10."""
+    """Build GluonCV's ResNet-20 for CIFAR-10."""
     network = gluoncv().model_zoo.get_model("cifar_resnet20_v1", classes=10)
     loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
     trainer = ("sgd", {"learning_rate": 0.1, "momentum": 0.9})

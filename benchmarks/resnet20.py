@@ -1,10 +1,10 @@
-"""ResNet-20 on images of 32 x 32, normlab against PyTorch in both of its layouts, run in turn.
+"""Compare ResNet-20 on 32 x 32 images in normlab with PyTorch in both of its layouts, run in turn.
 
-    python benchmarks/resnet20.py --build                       # makes PyTorch's environment under .venv-bench/
-    python benchmarks/resnet20.py --env torch=/path/python      # uses one that you have
+    python benchmarks/resnet20.py --build                       # builds PyTorch's environment in .venv-bench/
+    python benchmarks/resnet20.py --env torch=/path/python      # uses an existing one
 
-Milliseconds of a training step and of a prediction, each the median within a process, then over rounds. A ratio is
-normlab's figure divided by PyTorch's of the same round: below 1, normlab is better.
+The figures are milliseconds of a training step and of a prediction, each the median within a process, then over rounds.
+A ratio is normlab's figure divided by PyTorch's in the same round: below 1, normlab is faster.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def main() -> int:
             program = str(HERE / "peers" / "torch_resnet20.py")
             programs[f"torch {layout}"] = [pythons["torch"], program, "--layout", layout]
     else:
-        print("torch: left out, no environment; say --build or --env torch=PYTHON", file=sys.stderr)
+        print("torch: left out, no environment; use --build or --env torch=PYTHON", file=sys.stderr)
     described = machine.describe()
-    runs = turns.taken(programs, options.rounds)
+    runs = turns.run_in_turn(programs, options.rounds)
     if not runs.get("normlab"):
         return 1
     lines = [described, "", "| program | " + " | ".join(FIGURES.values()) + " |", "| --- | ---: | ---: |"]

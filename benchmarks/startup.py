@@ -1,4 +1,4 @@
-"""How long the main job takes from the start of its process to the end of its first training step: median, extremes.
+"""Measure the time of the main job from the start of its process to the end of its first training step.
 
 python benchmarks/startup.py [ROUNDS]
 """
@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out:
         job = ["run", "configs/mnist_bn.yaml", "--again", "--quiet", "--out", out]
         command = [sys.executable, __file__, "--one", *job]
-        measure(command, ROOT)  # so that files are in the system's cache
+        measure(command, ROOT)  # fills the system's cache of files
         seconds = sorted(measure(command, ROOT).seconds for _ in range(rounds))
     spread = f"{seconds[0]:.2f} to {seconds[-1]:.2f}"
     print(f"start to the end of the first step, median of {rounds}: {statistics.median(seconds):.2f} s ({spread})")
@@ -31,18 +31,18 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> None:
-    """Do what `normlab` does with these arguments, and leave after the first step."""
-    from normlab import experiment  # noqa: PLC0415 - the child's part
-    from normlab.cli.process import main as normlab  # noqa: PLC0415 - likewise
+    """Run `normlab` with these arguments, and exit after the first step."""
+    from normlab.cli.process import main as normlab  # noqa: PLC0415 - needed in the child only
+    from normlab.experiment import runner  # noqa: PLC0415 - likewise
 
-    trained = experiment._Run._trained  # noqa: SLF001 - nothing public tells when the first step is over
+    trained = runner._Run._trained  # noqa: SLF001 - no public name signals the end of the first step
 
     def until_stepped(self: Any, session: Any) -> Any:
         steps = session.trainer.steps
         session.trainer.steps = lambda first, last, _: steps(first, last, _leave)
         return trained(self, session)
 
-    experiment._Run._trained = until_stepped  # type: ignore[method-assign]  # noqa: SLF001 - likewise
+    runner._Run._trained = until_stepped  # type: ignore[method-assign]  # noqa: SLF001 - likewise
     normlab(arguments)
 
 

@@ -1,13 +1,13 @@
-"""How many runs a minute a study makes: two workers, beside one after the other, and beside PyTorch.
+"""Measure the runs per minute of a study with two workers, compared with sequential runs and with PyTorch.
 
     python benchmarks/study.py --env torch=/path/python           # 8 arms x 5 seeds: over half an hour
     python benchmarks/study.py --env torch=/path/python --seeds 1 # 8 runs of each: some minutes
 
-Two workers have one thread each. The number of threads is part of a run's identity, so that the same runs one after the
-other have one thread too; on a machine to themselves they would have two. PyTorch's program (`peers/torch_eager.py`)
-trains as many networks, in two processes of one thread each, which is its best way on two processors. A ratio is
-normlab's runs a minute with two workers over the other's. What the processor itself gives two processes of one thread
-over one, and over one of two threads, is measured by products of large matrices (`peers/matrix_peak.py`).
+Each of the two workers has one thread. The number of threads is part of a run's identity, so the same runs one after
+the other also have one thread; with the machine to themselves they would have two. PyTorch's program
+(`peers/torch_eager.py`) trains as many networks in two processes of one thread each, which is its best setting on two
+processors. A ratio is normlab's runs per minute with two workers, divided by the other's. Products of large matrices
+(`peers/matrix_peak.py`) show how much faster two processes of one thread are than one, and than one of two threads.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _torch(python: str, runs: int) -> None:
 
 
 def _products(processes: int, threads: int) -> float:
-    """GFLOP/s of processes that multiply large matrices at the same time, together; the median of five times."""
+    """Return the total GFLOP/s of processes that multiply large matrices at the same time, the median of five runs."""
 
     def one(_: int) -> float:
         command = [sys.executable, str(PEER.with_name("matrix_peak.py"))]

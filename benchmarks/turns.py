@@ -1,4 +1,4 @@
-"""Programs run in turn, A B C, C B A, ..., so that neither a slow moment nor what ran before weighs on one alone."""
+"""Run programs in turn, A B C, C B A, ..., so that no slow moment and no predecessor affects one of them alone."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def options(about: str | None) -> argparse.Namespace:
-    """Parse what every benchmark asks: `--rounds --build --envs --env --results`."""
+    """Parse the options of every benchmark: `--rounds --build --envs --env --results`."""
     parser = argparse.ArgumentParser(description=(about or "").split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--build", action="store_true", help="make the environments that are missing")
+    parser.add_argument("--build", action="store_true", help="build missing environments")
     parser.add_argument("--envs", type=Path, default=ROOT / ".venv-bench", help="folder of the environments")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=PYTHON", help="use this interpreter")
     parser.add_argument("--results", type=Path, metavar="FILE", help="append the table to this Markdown file")
@@ -34,7 +34,7 @@ def options(about: str | None) -> argparse.Namespace:
 
 
 def pythons(options: argparse.Namespace) -> dict[str, str]:
-    """Return the interpreter of each environment that is given, there, or could be built."""
+    """Return the interpreter of each environment that is given, exists, or could be built."""
     given = dict(text.split("=", 1) for text in options.env)
     for name in environments.names():
         if name in given:
@@ -49,8 +49,10 @@ def pythons(options: argparse.Namespace) -> dict[str, str]:
     return given
 
 
-def taken(programs: dict[str, list[str]], rounds: int) -> dict[str, list[Measured]]:
-    """Run all in turn, every other round backwards, once unmeasured first; one that fails is told and left out."""
+def run_in_turn(programs: dict[str, list[str]], rounds: int) -> dict[str, list[Measured]]:
+    """Run all programs in turn, every other round in reverse order, after a round that is not measured.
+
+    A program that fails is reported and left out."""
     runs: dict[str, list[Measured]] = {name: [] for name in programs}
     for number in range(rounds + 1):
         for name in list(runs) if number % 2 == 0 else reversed(list(runs)):
@@ -72,7 +74,7 @@ def _run(command: list[str]) -> Measured:
 
 
 def append(file: Path, what: str, rounds: int, lines: list[str]) -> None:
-    """Append a table to a Markdown file, with the time and what it is about."""
+    """Append a table to a Markdown file, with a heading and the time."""
     now = datetime.now(timezone.utc)
     with file.open("a", encoding="utf-8") as results:
         results.write("\n".join([f"\n## {now:%Y-%m-%d %H:%M} UTC, {what}, medians of {rounds} rounds", "", *lines, ""]))

@@ -1,11 +1,11 @@
-"""Does the main job learn as the notebook's program does? Compares means over 20 seeds with TensorFlow's.
+"""Compare the accuracies of the main job, as means over 20 seeds, with those of the notebook's TensorFlow program.
 
     python benchmarks/twenty_seeds.py                               # normlab: configs/mnist_bn.yaml, mnist_none.yaml
     python benchmarks/twenty_seeds.py --tensorflow PYTHON           # the TensorFlow peer instead, in that Python ...
     python benchmarks/twenty_seeds.py --tensorflow PYTHON --store   # ... and keep its means as the reference
 
-Prints the mean and standard deviation of both, and their difference in standard errors of the difference,
-sqrt(s1^2/n1 + s2^2/n2). Exit status 1 if any is above 3.
+It prints the mean and standard deviation of both, and their difference in standard errors of the difference,
+sqrt(s1^2/n1 + s2^2/n2). The exit status is 1 if any difference is above 3.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from child import ProgramError, measure
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE / "notebook_reference.json"
-SHOWN = (20, 100, 200, 600, 1000)  # steps that are printed always; of the others only the worst
+SHOWN = (20, 100, 200, 600, 1000)  # steps that are always printed; of the others, only the worst
 LIMIT = 3.0  # standard errors of the difference
 VARIANTS = {"mnist_bn": "bn", "mnist_none": "none"}
 SPLITS = ("train", "test")
@@ -88,17 +88,17 @@ def _options() -> argparse.Namespace:
         "--workers", type=int, default=2, help="runs at the same time, each with its share of the cores"
     )
     parser.add_argument("--tensorflow", metavar="PYTHON", help="run the TensorFlow peer with this interpreter instead")
-    parser.add_argument("--store", action="store_true", help="keep the TensorFlow peer's means as the reference")
+    parser.add_argument("--store", action="store_true", help="store the TensorFlow peer's means as the reference")
     options = parser.parse_args()
     if options.store and not options.tensorflow:
-        parser.error("--store keeps the means of the TensorFlow program: say --tensorflow PYTHON too")
+        parser.error("--store stores the means of the TensorFlow program: use --tensorflow PYTHON as well")
     if options.seeds < 2:
-        parser.error("--seeds: at least 2, or there is no standard deviation")
+        parser.error("--seeds: at least 2, since one run has no standard deviation")
     return options
 
 
 def _run(options: argparse.Namespace, spec: str) -> list[dict[str, Any]]:
-    """Return the results of a spec, one a seed."""
+    """Return the results of a spec, one per seed."""
     with tempfile.TemporaryDirectory() as out, ThreadPoolExecutor(options.workers) as pool:
 
         def run(seed: int) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _stored(curves: dict[str, Curve], program: str, seeds: int) -> dict[str, Any
 
 
 def _compact(data: dict[str, Any]) -> str:
-    """Return JSON with one line a list of numbers."""
+    """Return JSON with each list of numbers on one line."""
     lists: list[str] = []
 
     def keep(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`benchmarks/guard.py`: what it says and how it ends when a part has become slower."""
+"""`benchmarks/guard.py`: its output and exit status when a part has become slower."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def guard(monkeypatch):
     return importlib.import_module("guard")
 
 
-def told(guard, monkeypatch, capsys, slower, *options):
-    """Exit status and output when all parts are at their limits but one."""
+def run(guard, monkeypatch, capsys, slower, *options):
+    """Return exit status and output when one part is beyond its limit and the others are at theirs."""
     ratios = {part: limit * (1.01 if part == slower else 1) for part, limit in guard.LIMITS.items()}
     resnet20 = {part: ratio for part, ratio in ratios.items() if "ResNet" in part}
     main_job = {part: ratio for part, ratio in ratios.items() if "main job" in part}
@@ -33,26 +33,26 @@ def told(guard, monkeypatch, capsys, slower, *options):
 
 
 def test_parts_at_their_limits_pass(guard, monkeypatch, capsys):
-    status, output = told(guard, monkeypatch, capsys, None)
+    status, output = run(guard, monkeypatch, capsys, None)
     assert status == 0
     assert "too slow" not in output
 
 
 @pytest.mark.parametrize("part", ["start", "evaluation, main job", "training step, ResNet-20"])
-def test_a_part_that_became_slower_fails(guard, monkeypatch, capsys, part):
-    status, output = told(guard, monkeypatch, capsys, part)
+def test_slower_part_fails(guard, monkeypatch, capsys, part):
+    status, output = run(guard, monkeypatch, capsys, part)
     assert status == 1
     (line,) = [line for line in output.splitlines() if "too slow" in line]
     assert part in line
-    status, output = told(guard, monkeypatch, capsys, part, "--json")
+    status, output = run(guard, monkeypatch, capsys, part, "--json")
     assert (status, json.loads(output)["slow"]) == (1, [part])
 
 
-def test_a_ratio_is_of_times_side_by_side(guard):
+def test_ratio_is_of_times_measured_in_turn(guard):
     assert guard._ratio(3, lambda: time.sleep(0.03), lambda: time.sleep(0.01)) == pytest.approx(3, rel=0.3)
 
 
-def test_the_plain_program_learns(guard):
+def test_plain_program_learns(guard):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 300).astype(np.int32)
     images = rng.normal(size=(300, 784)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""`benchmarks/main_job.py` and what it measures with."""
+"""`benchmarks/main_job.py` and the modules that it uses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def python(code):
     return [sys.executable, "-c", code]
 
 
-#: Measures a program from a small process, as the runner is one: a child counts its parent's memory until it begins.
+#: Measures a program from a small process, like the runner: until its exec, a child counts its parent's memory.
 MEASURE = """
 import json, pathlib, sys
 sys.path.insert(0, sys.argv[1])
@@ -67,12 +67,12 @@ def test_measures_time_memory_and_result_of_a_program(tmp_path):
         ("print('[1]')", "exit status 0"),
     ],
 )
-def test_program_without_a_result_is_an_error_that_says_what_it_said(child, tmp_path, code, told):
+def test_program_without_a_result_is_an_error_with_its_output(child, tmp_path, code, told):
     with pytest.raises(child.ProgramError, match=told):
         child.measure(python(code), tmp_path)
 
 
-def test_program_that_is_not_there_is_named(child, tmp_path):
+def test_missing_program_is_named(child, tmp_path):
     with pytest.raises(child.ProgramError, match="no-such-program"):
         child.measure([str(tmp_path / "no-such-program")], tmp_path)
 
@@ -88,7 +88,7 @@ def test_every_peer_has_its_program_and_pinned_requirements(main_job):
 
 @pytest.fixture
 def environments(monkeypatch, tmp_path, _on_path):
-    """The module, with one small requirement file and installations that only go through the motions."""
+    """The module with one small requirement file, where nothing is really installed."""
     module = importlib.import_module("environments")
     (tmp_path / "abacus.txt").write_text("abacus==1.0\n")
     monkeypatch.setattr(module, "REQUIREMENTS", tmp_path)
@@ -117,7 +117,7 @@ def test_environment_is_built_once_and_again_when_its_requirements_change(turns,
     assert len(environments.done) == 4
 
 
-def test_nothing_is_built_unasked(turns, monkeypatch, tmp_path, environments):
+def test_nothing_is_built_without_the_option(turns, monkeypatch, tmp_path, environments):
     assert turns.pythons(options(turns, monkeypatch, tmp_path)) == {}
     assert turns.pythons(options(turns, monkeypatch, tmp_path, "--env", f"abacus={sys.executable}", "--build")) == {
         "abacus": sys.executable
@@ -125,9 +125,7 @@ def test_nothing_is_built_unasked(turns, monkeypatch, tmp_path, environments):
     assert environments.done == []
 
 
-def test_environment_that_can_not_be_built_is_told_and_not_used_later(
-    turns, monkeypatch, tmp_path, environments, capsys
-):
+def test_environment_that_cannot_be_built_is_reported_and_not_used(turns, monkeypatch, tmp_path, environments, capsys):
     def run(command, **_check):
         if "pip" in command:
             raise environments.subprocess.CalledProcessError(7, command)
@@ -158,7 +156,7 @@ def test_resnet_is_set_against_both_layouts_round_by_round(monkeypatch, capsys, 
             if name in programs
         }  # fmt: skip
 
-    monkeypatch.setattr(turns, "taken", taken)
+    monkeypatch.setattr(turns, "run_in_turn", taken)
     monkeypatch.setattr(sys, "argv", ["resnet20.py", "--rounds", "2", "--env", f"torch={sys.executable}"])
     assert resnet20.main() == 0
     out = capsys.readouterr().out
@@ -185,19 +183,19 @@ def test_ratio_is_the_median_of_the_ratios_within_rounds(main_job, child):
     assert main_job._table(runs)[3].startswith("| jax_jitted | 6.00 (2.00) |")
 
 
-def test_figures_that_a_program_does_not_tell_are_left_open(main_job, child):
+def test_figures_that_a_program_does_not_report_stay_empty(main_job, child):
     runs = {"normlab": [measured(child, 2)], "jax_jitted": [measured(child, 4, training=1)]}
     cells = [[cell.strip() for cell in line.split("|")] for line in main_job._table(runs)]
     training = cells[0].index("training, s (ratio)")
     assert [row[training] for row in cells[2:]] == ["-", "1.00"]
 
 
-def test_normlab_is_set_against_the_fastest_peer(main_job, child):
+def test_normlab_is_compared_with_the_fastest_peer(main_job, child):
     runs = {name: [measured(child, seconds)] for name, seconds in (("normlab", 3), ("slow", 9), ("fast", 4))}
     assert main_job._summary(runs) == ["Whole process, normlab against the fastest peer (fast): 0.75"]
 
 
-def test_programs_take_turns_and_a_failing_one_is_left_out(turns, monkeypatch, capsys, child):
+def test_programs_run_in_turn_and_a_failing_one_is_left_out(turns, monkeypatch, capsys, child):
     order = []
 
     def run(command):
@@ -207,14 +205,14 @@ def test_programs_take_turns_and_a_failing_one_is_left_out(turns, monkeypatch, c
         return measured(child, 1)
 
     monkeypatch.setattr(turns, "_run", run)
-    runs = turns.taken({"A": "a", "B": "b", "C": "c"}, 2)
+    runs = turns.run_in_turn({"A": "a", "B": "b", "C": "c"}, 2)
     assert "".join(order) == "abccbaac"
     assert {name: len(measurements) for name, measurements in runs.items()} == {"A": 2, "C": 2}
     assert "B: failed, left out: it broke" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", ["jax=/no/such/python", "theano=" + sys.executable, "jax"])
-def test_unfit_environment_is_refused(turns, monkeypatch, capsys, given):
+def test_invalid_environment_is_refused(turns, monkeypatch, capsys, given):
     monkeypatch.setattr(sys, "argv", ["main_job.py", "--env", given])
     with pytest.raises(SystemExit, match="2"):
         turns.options("")
@@ -247,20 +245,20 @@ def test_peers_read_the_split_that_normlab_trains_on(common):
         assert theirs.images[7].tobytes() == (ours[name].images[7].reshape(784) * common.np.float32(1 / 255)).tobytes()
 
 
-def test_peers_tell_their_times_and_history_as_normlab_does(common, monkeypatch, capsys):
+def test_peers_report_times_and_history_like_normlab(common, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["peer.py", "--json", "--seed", "3"])
     watch = common.Stopwatch()
     with watch.timing("training"):
         watch.record(20, 0.25, 0.5)
     common.report(watch, "abacus 1.0", common.options("A peer."))
-    told = json.loads(capsys.readouterr().out)
-    assert told["history"] == [{"step": 20, "train_accuracy": 0.25, "test_accuracy": 0.5}]
-    assert (told["framework"], told["seed"], told["variant"]) == ("abacus 1.0", 3, "bn")
-    assert 0 <= told["training_seconds"] < told["startup_seconds"] < told["seconds"]
+    result = json.loads(capsys.readouterr().out)
+    assert result["history"] == [{"step": 20, "train_accuracy": 0.25, "test_accuracy": 0.5}]
+    assert (result["framework"], result["seed"], result["variant"]) == ("abacus 1.0", 3, "bn")
+    assert 0 <= result["training_seconds"] < result["startup_seconds"] < result["seconds"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the start of a process is known on Linux only")
-def test_time_of_a_peer_begins_with_its_interpreter(common):
+def test_time_of_a_peer_starts_with_its_interpreter(common):
     age = common.time.monotonic() - common._process_start()
     assert 0 < age < 3600
     assert common._process_start() < common.IMPORTED

@@ -1,4 +1,4 @@
-"""`benchmarks/methods.py`: what it measures and the table that it writes."""
+"""`benchmarks/methods.py`: its measurements and its table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_process_prints_each_way_with_its_ratio_and_costliest_operator():
     assert rows["rms", "layer"]["ratio"] > 0
     assert rows["rms", "layer"]["operator"].endswith(" %")
     assert rows["agc", "gradient"]["ms"] > 0
-    # MXNet's profiler deletes the file that it is told to write to
+    # MXNet's profiler deletes its output file first
     assert Path(os.devnull).is_char_device()
 
 

@@ -70,7 +70,7 @@ def test_means_beyond_three_standard_errors_fail_and_are_counted(twenty_seeds, m
     assert "8 differences above 3 standard errors" in capsys.readouterr().out
 
 
-def test_a_step_that_is_not_shown_counts_too_and_the_worst_is_told(twenty_seeds, monkeypatch, capsys):
+def test_steps_that_are_not_shown_count_and_the_worst_is_reported(twenty_seeds, monkeypatch, capsys):
     far = source(0.5, 0.01)
     far["variants"]["mnist_none"]["test"] = {"mean": [0.5, 0.55], "sd": [0.01, 0.01]}
     assert run(twenty_seeds, monkeypatch, {"first": far}) == 1
@@ -106,7 +106,7 @@ def test_commands_carry_the_seed_and_the_variant(twenty_seeds):
 
 
 @pytest.mark.parametrize("arguments", [["--store"], ["--seeds", "1"]])
-def test_unfit_options_are_refused(twenty_seeds, monkeypatch, arguments):
+def test_invalid_options_are_refused(twenty_seeds, monkeypatch, arguments):
     monkeypatch.setattr(sys, "argv", ["twenty_seeds.py", *arguments])
     with pytest.raises(SystemExit, match="2"):
         twenty_seeds.main()

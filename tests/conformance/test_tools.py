@@ -156,7 +156,7 @@ def test_number_of_channels_is_the_first_that_the_method_accepts():
 
 
 def test_custom_backward_pass_is_used_where_nothing_is_compiled():
-    right, wrong = (specimen(factory, "NC") for factory in (layers.OwnBackward, layers.WrongBackward))
+    right, wrong = (specimen(factory, "NC") for factory in (layers.CustomBackward, layers.WrongBackward))
     ones = np.ones_like(right.inputs()[0])
     factors = [each.run(right.inputs(), training=True, cotangent=ones).input_gradients[0] for each in (right, wrong)]
     assert [np.unique(factor).tolist() for factor in factors] == [[3], [2]]

@@ -1,4 +1,4 @@
-"""Layers with one fault each in what they keep, share, draw, print, or leave undone."""
+"""Layers with one fault each in what they keep, share, draw, print, or fail to do."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from normlab.backend.mxnet import mxnet
 
 
 class VarianceNeverUpdated(Batch):
-    """Moves its running mean alone."""
+    """Updates its running mean only."""
 
     def remember(self, F, running_mean, running_var, mean, var):
         self.update(running_mean=0.9 * running_mean + 0.1 * mean)
 
 
-class UpdatesInPrediction(Batch):
-    """Moves its state in every pass."""
+class UpdatesAtInference(Batch):
+    """Updates its state in every pass."""
 
-    def of_prediction(self, F, mean, var, running_mean, running_var):
+    def statistics_at_inference(self, F, mean, var, running_mean, running_var):
         self.remember(F, running_mean, running_var, mean, var)
         return running_mean, running_var
 
 
 class OperatorWrites(Batch):
-    """Hands its state to an operator that writes to it in the backward pass, and updates it as well."""
+    """Passes its state to an operator that writes to it in the backward pass, and updates it as well."""
 
     def hybrid_forward(self, F, x, gamma, beta, running_mean, running_var):
         super().hybrid_forward(F, x, gamma, beta, running_mean, running_var)
@@ -35,10 +35,10 @@ class OperatorWrites(Batch):
         return F.BatchNorm(x, gamma, beta, running_mean, running_var, **options)
 
 
-class PredictsByBatch(Batch):
-    """Predicts by the statistics of the batch at hand."""
+class UsesBatchAtInference(Batch):
+    """Uses the statistics of the batch at inference."""
 
-    def of_prediction(self, F, mean, var, running_mean, running_var):
+    def statistics_at_inference(self, F, mean, var, running_mean, running_var):
         return mean, var
 
 
@@ -48,8 +48,8 @@ class Undeclared(Batch):
     depends_on_batch = False
 
 
-class DeclaredForNothing(Example):
-    """Declares that it depends on the batch, and does not."""
+class DeclaredWithoutNeed(Example):
+    """Declares that it depends on the batch, but does not."""
 
     depends_on_batch = True
 
@@ -61,7 +61,7 @@ class TooFewExamples(Batch):
 
 
 class TiedToBatchSize(Example):
-    """Counts the examples of the first batch for ever."""
+    """Assumes the size of the first batch for all batches."""
 
     hybridizable = False
 
@@ -71,7 +71,7 @@ class TiedToBatchSize(Example):
 
 
 class RemembersCalls(Batch):
-    """Keeps its statistics where nobody finds them."""
+    """Keeps its statistics in an attribute that is not declared."""
 
     hybridizable = False
     kept = None
@@ -83,12 +83,12 @@ class RemembersCalls(Batch):
     def keep(self, statistics):
         self.kept = statistics
 
-    def of_prediction(self, F, mean, var, running_mean, running_var):
+    def statistics_at_inference(self, F, mean, var, running_mean, running_var):
         return self.kept or (running_mean, running_var)
 
 
 class SharesState(RemembersCalls):
-    """Keeps its statistics for all instances together."""
+    """Keeps its statistics in an attribute of the class, shared by all instances."""
 
     def keep(self, statistics):
         type(self).kept = statistics
@@ -118,7 +118,7 @@ class DrawsFromPython(Example):
 
 
 class Prints(Example):
-    """Prints what it sees."""
+    """Prints its input."""
 
     def hybrid_forward(self, F, x, **parameters):
         print(x)  # noqa: T201 - the fault
@@ -126,7 +126,7 @@ class Prints(Example):
 
 
 class Warns(Example):
-    """Warns when it is made."""
+    """Warns when it is built."""
 
     def __init__(self, **site):
         super().__init__(**site)
@@ -134,14 +134,14 @@ class Warns(Example):
 
 
 class GraphDiffers(Example):
-    """Does something else when it is compiled."""
+    """Computes something else when it is compiled."""
 
     def hybrid_forward(self, F, x, **parameters):
         return super().hybrid_forward(F, x, **parameters) * (1.01 if F is mxnet().nd else 1)
 
 
-class StaysOnFirstDevice(Example):
-    """Does nothing on other devices."""
+class WorksOnFirstDeviceOnly(Example):
+    """Returns zeros on other devices."""
 
     hybridizable = False
 
@@ -151,6 +151,6 @@ class StaysOnFirstDevice(Example):
 
 
 class CouldBeCompiled(Example):
-    """Declares that it can't be compiled."""
+    """Declares that it cannot be compiled, although it can."""
 
     hybridizable = False

@@ -17,7 +17,7 @@ class Scaled(Example):
     """Layer normalization with a factor.
 
     Args:
-        factor: What the output is multiplied by.
+        factor: Factor of the output.
     """
 
     def __init__(self, factor: Annotated[float, Field(gt=0)] = 1.0, **site):
@@ -42,15 +42,15 @@ class DefaultOutOfBounds(Scaled):
         super().__init__(factor, **site)
 
 
-class DefaultOfAnotherWorld(Scaled):
-    """Has a default that YAML can't write."""
+class DefaultNotInYaml(Scaled):
+    """Has a default that YAML cannot represent."""
 
     def __init__(self, factor: complex = 1 + 0j, **site):
         super().__init__(factor.real, **site)
 
 
 class TakesAnything(Scaled):
-    """Has a parameter of any type."""
+    """Has a parameter that accepts any value."""
 
     def __init__(self, factor: Any = 1.0, **site):
         super().__init__(factor, **site)
@@ -64,11 +64,11 @@ class Unexplained(Scaled):
 
 
 class WithoutForward(NormLayer):
-    """Computes nothing."""
+    """Has no hybrid_forward."""
 
 
 class DropsLayout(Example):
-    """Forgets the site's layout."""
+    """Does not pass the site's layout to its base class."""
 
     layouts = ("NCHW",)
 
@@ -77,7 +77,7 @@ class DropsLayout(Example):
 
 
 class DropsInitializer(NormLayer):
-    """Starts gamma as it likes, and trains it as it likes."""
+    """Ignores the site's initializer of gamma and whether gamma is trained."""
 
     layouts = ("NC", "NCHW")
 
@@ -90,7 +90,7 @@ class DropsInitializer(NormLayer):
 
 
 class FixesChannels(Example):
-    """Takes the number of channels for known when it is made."""
+    """Assumes that the number of channels is known when it is built."""
 
     def __init__(self, **site):
         super().__init__(**site)

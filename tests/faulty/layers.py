@@ -9,13 +9,13 @@ from normlab.norms.ways import NormLayer
 
 
 class StatisticsOverExamples(Example):
-    """Takes statistics over the examples, which it does not declare."""
+    """Computes statistics over the examples without declaring it."""
 
     axes = (0, 2)
 
 
 class StatisticsOverRows(Instance):
-    """Takes statistics over the last axis of an image alone."""
+    """Computes statistics over the last axis of an image only."""
 
     layouts = ("NCHW",)
 
@@ -24,28 +24,28 @@ class StatisticsOverRows(Instance):
 
 
 class EpsilonOutside(Batch):
-    """Adds epsilon to the deviation, though its reference adds it to the variance."""
+    """Adds epsilon to the deviation, while its reference adds it to the variance."""
 
     def deviation(self, F, var):
         return F.sqrt(var) + self.epsilon
 
 
 class KeepsTooMuch(Batch):
-    """Keeps 99 % of its running statistics, though its reference keeps 90 %."""
+    """Keeps 99 % of its running statistics, while its reference keeps 90 %."""
 
     def remember(self, F, running_mean, running_var, mean, var):
         self.update(running_mean=0.99 * running_mean + 0.01 * mean, running_var=0.99 * running_var + 0.01 * var)
 
 
 class GradientCut(Batch):
-    """Lets no gradient through."""
+    """Blocks the gradient."""
 
     def between(self, F, y):
         return F.BlockGrad(y)
 
 
 class GradientWithoutVariance(Batch):
-    """Takes the deviation for a constant."""
+    """Treats the deviation as a constant."""
 
     def deviation(self, F, var):
         return F.BlockGrad(super().deviation(F, var))
@@ -59,8 +59,8 @@ class _Triple(mxnet().autograd.Function):
         return self.factor * dy
 
 
-class OwnBackward(NormLayer):
-    """Triples, with a backward pass of its own that is right."""
+class CustomBackward(NormLayer):
+    """Multiplies by 3, with a custom backward pass that is correct."""
 
     layouts = ("NC", "NCHW")
     hybridizable = False
@@ -72,27 +72,27 @@ class OwnBackward(NormLayer):
         return function(x)
 
 
-class WrongBackward(OwnBackward):
-    """Triples, with a backward pass of its own that doubles."""
+class WrongBackward(CustomBackward):
+    """Multiplies by 3, with a custom backward pass that multiplies by 2."""
 
     factor = 2
 
 
-class BackwardForgotten(OwnBackward):
-    """Does not say that its own backward pass can't be compiled."""
+class UndeclaredCustomBackward(CustomBackward):
+    """Does not declare that its custom backward pass cannot be compiled."""
 
     hybridizable = True
 
 
 class WrongGradientOfGamma(Batch):
-    """Gives gamma twice its gradient."""
+    """Doubles the gradient of gamma."""
 
     def hybrid_forward(self, F, x, gamma, **others):
         return super().hybrid_forward(F, x, 2 * gamma - F.BlockGrad(gamma), **others)
 
 
 class UnusedParameter(Example):
-    """Declares a parameter that it does not use."""
+    """Declares a parameter without using it."""
 
     def __init__(self, **site):
         super().__init__(**site)
@@ -103,14 +103,14 @@ class UnusedParameter(Example):
 
 
 class HalfOverflows(Example):
-    """Squares in float16 whatever the type of its input."""
+    """Rounds the variance to float16 whatever the type of its input."""
 
     def deviation(self, F, var):
         return F.sqrt(F.cast(F.cast(var, "float16"), "float32") + EPSILON)
 
 
 class SquaresFirst(Batch):
-    """Takes the variance for the mean square minus the squared mean, which cancel."""
+    """Computes the variance as mean square minus squared mean, which cancel."""
 
     def statistics(self, F, rows):
         mean = F.mean(rows, axis=(0, 2))
@@ -125,7 +125,7 @@ class WithoutEpsilon(Example):
 
 
 class UnbiasedOverPositions(Instance):
-    """Divides by the number of positions less one, of which there may be one."""
+    """Divides by the number of positions minus one, which may be zero."""
 
     def variance(self, F, centered):
         count = F.sum(F.ones_like(centered), axis=-1, keepdims=True)
@@ -133,7 +133,7 @@ class UnbiasedOverPositions(Instance):
 
 
 class Exponential(Example):
-    """Overflows on large activations."""
+    """Overflows for large activations."""
 
     def standardize(self, F, rows):
         return super().standardize(F, F.log(1 + F.exp(rows)))
@@ -147,14 +147,14 @@ class NanMasked(Swish):
 
 
 class NanShown(Swish):
-    """Ends in the relu that keeps NaN: the right one of the two."""
+    """Ends in the relu that keeps NaN, the correct one of the two."""
 
     def hybrid_forward(self, F, x, **parameters):
         return F.relu(super().hybrid_forward(F, x, **parameters))
 
 
 class WrongShape(Batch):
-    """Loses the axes of positions in one layout."""
+    """Drops the axes of positions in one layout."""
 
     def hybrid_forward(self, F, x, **parameters):
         y = super().hybrid_forward(F, x, **parameters)
@@ -162,13 +162,13 @@ class WrongShape(Batch):
 
 
 class NothingWithoutPositions(Instance):
-    """Takes statistics over positions where there are none, which leaves zeros."""
+    """Computes statistics over positions where there are none, which gives zeros."""
 
     layouts = ("NC", "NCHW")
 
 
 class ChangesItsInput(Example):
-    """Works in place where it can."""
+    """Changes its input in place unless it is recorded."""
 
     hybridizable = False
 
@@ -179,7 +179,7 @@ class ChangesItsInput(Example):
 
 
 class BetaMultiplies(Example):
-    """Has a beta that shifts nothing."""
+    """Has a beta that does not shift."""
 
     def hybrid_forward(self, F, x, gamma, beta):
         rows = F.broadcast_mul(self.standardize(F, F.reshape(x, (0, 0, -1))), column(F, gamma))
@@ -188,34 +188,34 @@ class BetaMultiplies(Example):
 
 
 class HiddenActivation(Example):
-    """Applies a relu that it does not declare."""
+    """Applies a relu without declaring it."""
 
     def hybrid_forward(self, F, x, **parameters):
         return F.relu(super().hybrid_forward(F, x, **parameters))
 
 
 class ReplacesNothing(Example):
-    """Declares that it replaces the activation, and does not."""
+    """Declares that it replaces the activation, but does not."""
 
     replaces_activation = True
 
 
 class LearnsNothing(Example):
-    """Lets hardly anything through."""
+    """Scales its output down so far that nothing is learned."""
 
     def hybrid_forward(self, F, x, **parameters):
         return F.BlockGrad(1e-6 * super().hybrid_forward(F, x, **parameters))
 
 
-class WearsOut(OwnBackward):
-    """Gives another gradient each time it is asked."""
+class ChangingGradient(CustomBackward):
+    """Gives another gradient in each backward pass."""
 
     def hybrid_forward(self, F, x):
-        function = _WearingOut()
+        function = _ChangingFactor()
         return function(x)
 
 
-class _WearingOut(mxnet().autograd.Function):
+class _ChangingFactor(mxnet().autograd.Function):
     def __init__(self):
         super().__init__()
         self.factor = 1.5

@@ -1,4 +1,4 @@
-"""Methods of the other ways, with one fault each."""
+"""Methods of the other ways with one fault each."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from faulty.sound import Ball, Clip, Halve, Residual, Weight
 
 
 class WeightGradientCut(Weight):
-    """Takes the weight's norm for a constant."""
+    """Treats the weight's norm as a constant."""
 
     def hybrid_forward(self, F, weight, g):
         return super().hybrid_forward(F, F.BlockGrad(weight), g) + weight - F.BlockGrad(weight)
 
 
 class WeightFlattened(Weight):
-    """Loses the axes of the kernel."""
+    """Drops the axes of the kernel."""
 
     def hybrid_forward(self, F, weight, g):
         return F.reshape(super().hybrid_forward(F, weight, g), (0, -1))
 
 
 class StartsUndeclared(Weight):
-    """Gives a start for a parameter that it does not declare."""
+    """Returns a start for a parameter that it does not declare."""
 
     def start(self, weight):
         return {"gain": np.ones(len(weight))}
@@ -36,14 +36,14 @@ class ResidualMasksNan(Residual):
 
 
 class ResidualGradientCut(Residual):
-    """Lets no gradient back through the shortcut."""
+    """Blocks the gradient of the shortcut."""
 
     def hybrid_forward(self, F, branch, shortcut, alpha):
         return super().hybrid_forward(F, branch, F.BlockGrad(shortcut), alpha)
 
 
 class ClipHidesNan(Clip):
-    """Takes NaN for 0."""
+    """Replaces NaN by 0."""
 
     def __call__(self, F, name, weight, gradient):
         clean = F.where(gradient == gradient, gradient, F.zeros_like(gradient))  # noqa: PLR0124 - finds NaN
@@ -59,7 +59,7 @@ class ClipsInPlace(Clip):
 
 
 class ClipsByHistory(Clip):
-    """Clips to the least norm that it has seen."""
+    """Clips to the smallest norm seen so far."""
 
     def __call__(self, F, name, weight, gradient):
         self.most = min(self.most, F.norm(gradient).asscalar())
@@ -74,14 +74,14 @@ class DividesByNorm(Clip):
 
 
 class ClipsNothing(Clip):
-    """Clips to a norm that nothing has."""
+    """Clips to a norm that no gradient reaches."""
 
     def __init__(self, most: float = 1e12):
         super().__init__(most)
 
 
 class FlattensGradient(Clip):
-    """Loses the axes of the gradient."""
+    """Drops the axes of the gradient."""
 
     def __call__(self, F, name, weight, gradient):
         return F.reshape(super().__call__(F, name, weight, gradient), (-1,))
@@ -95,14 +95,14 @@ class ClipsOnFirstDevice(Clip):
 
 
 class Shrinks(Ball):
-    """Goes on to shrink what is in the ball."""
+    """Shrinks values that are in the ball already."""
 
     def __call__(self, F, name, value):
         return super().__call__(F, name, value) * 0.9
 
 
 class HalvesByChance(Halve):
-    """Multiplies by what it draws without a key."""
+    """Multiplies by a number drawn without a key."""
 
     def __call__(self, network, images):
         for parameter in network.parameters.values():

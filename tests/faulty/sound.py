@@ -1,4 +1,4 @@
-"""Right methods, from which the wrong ones beside them differ in one thing each."""
+"""Correct methods; each faulty one differs from one of them in one thing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EPSILON = 1e-3
 
 
 class Batch(NormLayer):
-    """Batch normalization from plain operators, its parts open to be spoiled."""
+    """Batch normalization from plain operators, in parts that subclasses can override."""
 
     layouts = ("NC", "NCHW")
     depends_on_batch = True
@@ -29,7 +29,7 @@ class Batch(NormLayer):
         if self.training:
             self.remember(F, running_mean, running_var, mean, var)
         else:
-            mean, var = self.of_prediction(F, mean, var, running_mean, running_var)
+            mean, var = self.statistics_at_inference(F, mean, var, running_mean, running_var)
         y = F.broadcast_div(F.broadcast_sub(rows, column(F, mean)), column(F, self.deviation(F, var)))
         y = F.broadcast_add(F.broadcast_mul(self.between(F, y), column(F, gamma)), column(F, beta))
         return F.reshape_like(y, x)
@@ -41,7 +41,7 @@ class Batch(NormLayer):
     def remember(self, F, running_mean, running_var, mean, var):
         self.update(running_mean=0.9 * running_mean + 0.1 * mean, running_var=0.9 * running_var + 0.1 * var)
 
-    def of_prediction(self, F, mean, var, running_mean, running_var):
+    def statistics_at_inference(self, F, mean, var, running_mean, running_var):
         return running_mean, running_var
 
     def deviation(self, F, var):
@@ -51,7 +51,7 @@ class Batch(NormLayer):
         return y
 
     def reference(self, x, parameters, training):
-        """The same in NumPy, with the new states."""
+        """Return the output and the new states, computed in NumPy."""
         axes, shape = (0, *range(2, x.ndim)), (1, -1) + (1,) * (x.ndim - 2)
         gamma, beta, running_mean, running_var = (
             parameters[name].reshape(shape) for name in ("gamma", "beta", "running_mean", "running_var")
@@ -67,7 +67,7 @@ class Batch(NormLayer):
 
 
 def column(F, vector):
-    """A vector of channels beside `(N, C, positions)`."""
+    """Reshape a vector of channels to broadcast with `(N, C, positions)`."""
     return F.reshape(vector, (1, -1, 1))
 
 
@@ -115,7 +115,7 @@ class Instance(NormLayer):
 
 
 class Swish(NormLayer):
-    """y = x sigmoid(gamma x) + beta: an activation that is learned."""
+    """y = x sigmoid(gamma x) + beta, a learned activation."""
 
     layouts = ("NC", "NCHW")
     replaces_activation = True

@@ -1,6 +1,7 @@
-"""Stored cases: what an independent implementation computed, one `.npz` and one `.json` file a method and package.
+"""Read and write stored cases: the results of independent implementations.
 
-Needs NumPy and the standard library alone, so that the generators use it in environments without normlab.
+Each method and package has an `.npz` and a `.json` file. This module needs only NumPy and the standard library, since
+the generators use it in environments without normlab.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ _ARRAYS = ("x", "cotangent", "y", "x_gradient")
 
 @dataclass
 class Pass:
-    """One pass forward and backward.
+    """A forward and a backward pass.
 
     Attributes:
-        x: What goes in: activations, or a weight; for a method that looks at the layer before, what that layer takes.
-        cotangent: The gradient of the output; for a method of the gradient way, of the weight.
-        y: What comes out.
-        x_gradient: The gradient of x, or None for a method that has no backward pass.
+        x: The input: activations or a weight; for a method that looks at the layer before, the input of that layer.
+        cotangent: The gradient of the output; for a gradient method, the gradient of the weight.
+        y: The output.
+        x_gradient: The gradient of x; None for a method without a backward pass.
         gradients: The gradients of the parameters, by name.
         states: The states after the pass, by name.
-        parameters: The parameters that have another value from this pass on, by name.
+        parameters: The parameters that change before this pass, by name.
     """
 
     x: Any
@@ -48,15 +49,15 @@ class Pass:
 
 @dataclass
 class Header:
-    """Where a case comes from.
+    """The origin of a case.
 
     Attributes:
-        case: Its name within the file.
-        layout: `NC`, `NCHW` or `NTC`; `weight` for a method on weights, `gradient` for one on gradients.
-        call: What was called, in the package's own words.
+        case: The name of the case within the file.
+        layout: `NC`, `NCHW` or `NTC`; `weight` for a weight method, `gradient` for a gradient method.
+        call: The call that computed it, in the package's API.
         package: The package that computed it.
         version: The package's version.
-        note: What one should know of it.
+        note: A remark.
     """
 
     case: str
@@ -69,14 +70,14 @@ class Header:
 
 @dataclass
 class Case:
-    """Several training passes in turn, and then one in predict mode.
+    """Several training passes, followed by one in eval mode.
 
     Attributes:
-        header: Where it comes from.
-        parameters: The parameters, by name; they stay as they are, unless a pass says otherwise.
+        header: Its origin.
+        parameters: The parameters by name; constant unless a pass changes them.
         states: The states before the first pass, by name.
         steps: The training passes.
-        predict: The pass in predict mode.
+        predict: The pass in eval mode.
     """
 
     header: Header
@@ -87,23 +88,23 @@ class Case:
 
     @property
     def passes(self) -> Iterator[tuple[str, Pass]]:
-        """All passes in their order, the last in predict mode, each with its name."""
+        """All passes in order with their names; the last one is in eval mode."""
         yield from ((str(index), each) for index, each in enumerate(self.steps))
         yield _PREDICT, self.predict
 
 
 def write(package: str, version: str, method: str, cases: Sequence[Case]) -> None:
-    """Store the cases of a method that a package computed; the same cases give the same bytes."""
+    """Store the cases that a package computed for a method; the same cases give the same bytes."""
     folder = STORED / package
     folder.mkdir(parents=True, exist_ok=True)
-    told = []
+    stored = []
     with zipfile.ZipFile(folder / f"{method}.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for case in cases:
             case.header.package, case.header.version = package, version
-            told.append(asdict(case.header))
+            stored.append(asdict(case.header))
             for name, value in _flat(case).items():
                 archive.writestr(zipfile.ZipInfo(f"{case.header.case}/{name}.npy"), _bytes(value), zipfile.ZIP_DEFLATED)
-    (folder / f"{method}.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / f"{method}.json").write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read(package: str, method: str, case: str) -> Case:
@@ -112,8 +113,8 @@ def read(package: str, method: str, case: str) -> Case:
     Raises:
         KeyError: The file has no such case.
     """
-    told = {each["case"]: Header(**each) for each in json.loads((STORED / package / f"{method}.json").read_bytes())}
-    header = told[case]
+    known = {each["case"]: Header(**each) for each in json.loads((STORED / package / f"{method}.json").read_bytes())}
+    header = known[case]
     with np.load(STORED / package / f"{method}.npz", allow_pickle=False) as archive:
         prefix = f"{case}/"
         arrays = {
@@ -132,7 +133,7 @@ def read(package: str, method: str, case: str) -> Case:
 
 
 def headers() -> dict[tuple[str, str, str], Header]:
-    """The header of every stored case, by package, method and the case's name."""
+    """Return the header of every stored case by package, method and name of the case."""
     return {
         (file.parent.name, file.stem, each["case"]): Header(**each)
         for file in sorted(STORED.glob("*/*.json"))
@@ -165,7 +166,7 @@ def _pass(arrays: dict[str, Any], name: str) -> Pass:
 
 
 def _bytes(value: Any) -> bytes:
-    """An array in NumPy's own format, in the smallest type that holds it exactly."""
+    """Return an array in NumPy's file format, in the smallest type that represents it exactly."""
     exact = np.asarray(value, dtype="float64")
     for dtype in ("float16", "float32"):
         with np.errstate(over="ignore"):

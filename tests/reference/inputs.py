@@ -1,4 +1,4 @@
-"""Inputs for the generators: seeded by what they are for, and exact in float16, so that no dtype rounds them."""
+"""Inputs for the generators, seeded by their purpose and exact in float16, so that no dtype rounds them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 
 import numpy as np
 
-#: Examples of the training passes in turn, and of the pass in predict mode; they differ, so that no size is taken for
-#: another.
+#: Numbers of examples of the training passes and of the pass in eval mode. They differ, so that no size can be confused
+#: with another.
 BATCHES = (6, 5, 6, 4)
 
 #: The same for methods without states.
 STATELESS = (6, 4)
 
-#: Parameters that are added to something, or compared with it.
+#: Parameters that are added or compared, rather than multiplied.
 ADDED = ("beta", "tau", "s")
 
 
 def generator(*key: Any) -> np.random.Generator:
-    """A random generator for one purpose."""
+    """Return a random generator for one purpose."""
     return np.random.default_rng([zlib.crc32(repr(part).encode()) for part in key])
 
 
 def exact(value: Any) -> Any:
-    """The same numbers, rounded to float16, as float64."""
+    """Round numbers to float16 and return them as float64."""
     return np.asarray(value, dtype="float64").astype("float16").astype("float64")
 
 
 def activations(key: str, shape: tuple[int, ...], axis: int = 1) -> Any:
-    """Activations whose channels and examples differ in scale, down to where epsilon matters.
+    """Return activations whose channels and examples differ in scale, down to where epsilon matters.
 
     Args:
-        key: Other words give other numbers.
+        key: Different keys give different numbers.
         shape: Their shape, examples first.
         axis: The axis of channels.
     """
@@ -47,17 +47,17 @@ def activations(key: str, shape: tuple[int, ...], axis: int = 1) -> Any:
 
 
 def cotangent(key: str, shape: tuple[int, ...]) -> Any:
-    """A gradient of the output."""
+    """Return a gradient of the output."""
     return exact(generator("cotangent", key, shape).standard_normal(shape))
 
 
 def batches(key: str, shape: tuple[int, ...], axis: int = 1, sizes: tuple[int, ...] = BATCHES) -> list[tuple[Any, Any]]:
-    """Activations and cotangents for several passes, the last of them in predict mode.
+    """Return activations and cotangents for several passes, the last one in eval mode.
 
     Args:
-        key: Other words give other numbers.
-        shape: Their shape without the examples.
-        axis: The axis of channels, examples counted.
+        key: Different keys give different numbers.
+        shape: Their shape without the axis of examples.
+        axis: The axis of channels, counting that of examples.
         sizes: The number of examples of each pass.
     """
     return [
@@ -67,7 +67,7 @@ def batches(key: str, shape: tuple[int, ...], axis: int = 1, sizes: tuple[int, .
 
 
 def weights(key: str, shape: tuple[int, ...], passes: int = 2) -> list[tuple[Any, Any]]:
-    """Weights `(out, ...)` with different scales and means of their rows, and cotangents, for several passes."""
+    """Return weights `(out, ...)` whose rows differ in scale and mean, and cotangents, for several passes."""
     found = []
     for index in range(passes):
         random = generator("weights", key, index, shape)
@@ -78,6 +78,6 @@ def weights(key: str, shape: tuple[int, ...], passes: int = 2) -> list[tuple[Any
 
 
 def parameter(key: str, name: str, shape: tuple[int, ...]) -> Any:
-    """Values of a parameter: gains around 1, what is added around 0."""
+    """Return values of a parameter: around 1 for gains, around 0 for parameters that are added."""
     random = generator(name, key, tuple(shape))
     return exact(random.normal(0.0, 0.5, shape) if name in ADDED else random.uniform(0.5, 1.5, shape))

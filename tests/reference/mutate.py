@@ -1,12 +1,12 @@
-"""Put an error of 1 % into every formula of every method, one at a time, and see whether the stored cases notice.
+"""Insert an error of 1 % into every formula of every method, one at a time, and count the errors that are detected.
 
     python tests/reference/mutate.py [NAME ...]
 
-Each expression of a method's file that computes with arrays or numbers (an operator, a call of one of MXNet's or
-normlab's functions) is multiplied by 1.01 in turn, and the rows of the method are run. An error that no row notices is
-printed with its line: either nothing depends on it (what standardizes does not care for the scale of what it is given),
-or a case is missing. A method whose file computes nothing of its own
-(`sync_batch` is the class of `batch`) has none. The status is 1 if a method has errors and none is noticed.
+Each expression of a method's file that computes with arrays or numbers (an operator, or a call of a function of MXNet
+or normlab) is multiplied by 1.01 in turn, and the rows of the method are run. An error that no row detects is printed
+with its line: either nothing depends on it (standardization, for example, ignores the scale of its input), or a case is
+missing. A method whose file computes nothing (`sync_batch` is the class of `batch`) has no errors. The exit status is 1
+if none of the errors of a method is detected.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 mx = mxnet()
 
 FACTOR = 1.01
-#: Functions of a method's file that compute nothing.
+#: Functions of a method's file without computations.
 _PLAIN = {"__init__", "prepare", "normlab_norms", "declare"}
 _ARRAYS = (mx.nd.NDArray, mx.sym.Symbol)
 
@@ -45,10 +45,10 @@ class Mutant(NamedTuple):
     """A method with one error.
 
     Attributes:
-        line: Where in the file it is.
-        code: What is 1 % off.
+        line: Line in the file.
+        code: The expression that is 1 % off.
         module: The file with the error, as a module.
-        state: Whether what is off was reached.
+        state: Whether the expression was evaluated.
     """
 
     line: int
@@ -58,7 +58,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(file: Path) -> Iterator[Mutant]:
-    """The methods of a file, each time with another error."""
+    """Yield the module of a file with one error after the other."""
     source = file.read_text(encoding="utf-8")
     for index in range(len(_sites(ast.parse(source)))):
         tree = ast.parse(source)
@@ -75,7 +75,7 @@ def mutants(file: Path) -> Iterator[Mutant]:
 
 
 def _sites(tree: ast.Module) -> list[ast.expr]:
-    """The expressions of a file that compute, in order."""
+    """Return the expressions of a file that compute, in order."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name not in _PLAIN]
     found = [node for function in functions for part in function.body for node in ast.walk(part) if _computes(node)]
     return list(dict.fromkeys(found))
@@ -88,7 +88,7 @@ def _computes(node: ast.AST) -> bool:
         return False
     called = ast.unparse(node.func)
     if called in {"F.zeros", "F.zeros_like"}:
-        return False  # 1 % of nothing
+        return False  # 1 % of zero
     return called.startswith("F.") or any(isinstance(each, ast.Name) and each.id == "F" for each in node.args)
 
 
@@ -104,7 +104,7 @@ class _Wrap(ast.NodeTransformer):
 
 
 def _off(value: Any, state: SimpleNamespace) -> Any:
-    """A value 1 % off; whole numbers, shapes and choices are left alone."""
+    """Return a value with an error of 1 %; integers, shapes and other objects stay unchanged."""
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         first, *rest = value
         return (_off(first, state), *rest)
@@ -116,12 +116,12 @@ def _off(value: Any, state: SimpleNamespace) -> Any:
     return value
 
 
-def noticed(norm: Norm, rows: list[Row]) -> bool:
-    """Whether a row departs further than it may, or fails."""
+def is_detected(norm: Norm, rows: list[Row]) -> bool:
+    """Return whether a row deviates by more than its tolerance, or fails."""
     for row in rows:
         try:
             found = deviations(norm, row)
-        except Exception:  # noqa: BLE001 - an error that breaks the method is noticed
+        except Exception:  # noqa: BLE001 - an error that breaks the method is detected
             return True
         if max(found.values()) > row.tolerance:
             return True
@@ -129,12 +129,12 @@ def noticed(norm: Norm, rows: list[Row]) -> bool:
 
 
 def survey(name: str, norm: Norm) -> tuple[int, list[str]]:
-    """How many errors are noticed in a method, and the others, each as text."""
+    """Return the number of detected errors of a method, and descriptions of the others."""
     rows = [row for row in ROWS if row.norm == name]
     caught, missed = 0, []
     for mutant in mutants(Path(norm.source.file)):
         (changed,) = [each for each in vars(mutant.module)["normlab_norms"]() if each.name == name]
-        if noticed(changed, rows):
+        if is_detected(changed, rows):
             caught += 1
         elif mutant.state.reached:
             missed.append(f"{Path(norm.source.file).name}:{mutant.line}: {mutant.code}")
@@ -142,19 +142,19 @@ def survey(name: str, norm: Norm) -> tuple[int, list[str]]:
 
 
 def main(names: list[str]) -> int:
-    """Survey these methods, or all that a row proves."""
+    """Survey these methods, or all that have rows."""
     norms = shipped()
     blind = []
     total = kept = 0
     for name in names or sorted(set(norms) - set(UNPROVED)):
         caught, missed = survey(name, norms[name])
         total, kept = total + caught + len(missed), kept + len(missed)
-        print(f"{name}: {caught} of {caught + len(missed)} errors noticed", flush=True)
+        print(f"{name}: {caught} of {caught + len(missed)} errors detected", flush=True)
         for text in missed:
-            print(f"    not noticed: {text}")
+            print(f"    not detected: {text}")
         if missed and not caught:
             blind.append(name)
-    print(f"all: {total - kept} of {total} errors noticed" + (f"; none in {', '.join(blind)}" if blind else ""))
+    print(f"all: {total - kept} of {total} errors detected" + (f"; none in {', '.join(blind)}" if blind else ""))
     return bool(blind)
 
 

@@ -1,16 +1,15 @@
-"""Which stored case each method is compared with, and the parameters with which it follows that case's conventions."""
+"""The stored cases of each method, and the parameters with which it follows their conventions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Largest deviation that rounding explains, by the type in which a method computes.
+#: Largest deviation due to rounding, by the type in which a method computes.
 TOLERANCES = {"float64": 1e-10, "float32": 3e-6}
 
 
-#: Methods that no row proves, each with the reason. Once the first half of the catalogue is done, those that compute
-#: nothing.
+#: Methods without a row, with the reasons.
 UNPROVED = {
     "none": "it computes nothing",
 }
@@ -18,14 +17,14 @@ UNPROVED = {
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One method against one stored case.
+    """A method and a stored case.
 
     Attributes:
         norm: The method's name.
         source: Package, method and name of the case.
         parameters: The constructor's parameters.
-        names: The method's name of a parameter or state where the case has another.
-        values: Values of states and parameters that the case does not have.
+        names: The method's names of parameters and states that have other names in the case.
+        values: Values of states and parameters that are not in the case.
         dtype: `float64`, or `float32` where MXNet or the package has no float64.
     """
 
@@ -38,7 +37,7 @@ class Row:
 
     @property
     def id(self) -> str:
-        """What a test calls it."""
+        """The id of the test."""
         package, method, case = self.source
         return f"{self.norm}-{package}-{method}-{case}"
 
@@ -49,22 +48,22 @@ class Row:
 
 
 def _rows(norm: str, file: str, cases: dict[str, dict[str, Any]], **options: Any) -> list[Row]:
-    """Rows of one method: `file` is package/method, `cases` gives the parameters for each case."""
+    """Return rows of one method; `file` is package/method, `cases` maps cases to parameters."""
     package, method = file.split("/")
     return [Row(norm, (package, method, case), parameters, **options) for case, parameters in cases.items()]
 
 
 def _same(norm: str, file: str, cases: str, parameters: dict[str, Any], **options: Any) -> list[Row]:
-    """Rows of one method with the same parameters for all cases, named with blanks between them."""
+    """Return rows of one method with the same parameters for all cases, given as names separated by spaces."""
     return _rows(norm, file, dict.fromkeys(cases.split(), parameters), **options)
 
 
 _PLAIN: dict[str, Any] = {"scale": False, "center": False}
 _BATCH = {"epsilon": 1e-3, "momentum": 0.7}
-#: Whatever an epsilon does, this one does nothing.
+#: An epsilon too small to have an effect.
 NO_EPSILON = {"epsilon": 1e-40}
 _RENORM = {"epsilon": 1e-3, "momentum": 0.7, "r_max": 1.5, "d_max": 0.5}
-#: Far beyond the steps at which the bounds of batch renormalization are reached.
+#: A step at which the bounds of batch renormalization have long been reached.
 _RELAXED = {"steps": 1e6}
 _EVONORM_B = {"epsilon": 1e-3, "momentum": 0.7}
 _EVONORM_S = {"epsilon": 1e-3, "groups": 3}

@@ -1,4 +1,4 @@
-"""Run a plugin through the passes of a stored case, and measure by how much it departs from what is stored."""
+"""Run a method through the passes of a stored case, and measure its deviation from the stored results."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 mx = mxnet()
 
-#: Axes of the weight of a dense layer.
+#: Number of axes of the weight of a dense layer.
 _DENSE = 2
 
 
 class Runner:
-    """A method in a block of its own, with the parameters and states of a case.
+    """A method in a block, with the parameters and states of a case.
 
     Args:
         norm: The method.
-        row: How it is made.
-        case: What it is compared with.
+        row: Its parameters.
+        case: The case.
     """
 
     def __init__(self, norm: Norm, row: Row, case: Case) -> None:
@@ -38,7 +38,7 @@ class Runner:
         self._block = _block(norm, row, case)
         self._block.initialize()
         self._block.cast(row.dtype)
-        # a layer before the method comes first
+        # the layer before the method, if there is one, comes first
         blocks = list(walk(self._block))
         self._parameters = {name: each for block in blocks for name, each in own_parameters(block).items()}
         for name, value in {**row.values, **self._named(case.parameters), **self._named(case.states)}.items():
@@ -59,25 +59,25 @@ class Runner:
         whole = np.broadcast_to(value, parameter.shape) if np.ndim(value) == 0 else value
         parameter.set_data(mx.nd.array(whole, dtype=parameter.dtype))
 
-    def run(self, told: Pass, *, training: bool) -> dict[str, tuple[Any, Any]]:
+    def run(self, stored: Pass, *, training: bool) -> dict[str, tuple[Any, Any]]:
         """Run one pass.
 
         Returns:
-            What was found and what is stored, for output, gradients and states, by name.
+            Found and stored arrays for output, gradients and states, by name.
         """
-        x, head = (mx.nd.array(value, dtype=self._row.dtype) for value in (told.x, told.cotangent))
+        x, head = (mx.nd.array(value, dtype=self._row.dtype) for value in (stored.x, stored.cotangent))
         x.attach_grad()
-        for name, value in self._named(told.parameters).items():
+        for name, value in self._named(stored.parameters).items():
             self._put(name, value)
-        for name in self._named(told.gradients):
+        for name in self._named(stored.gradients):
             self._parameters[name].zero_grad()
         with mx.autograd.record(train_mode=training):
             y = self._graphs[training](x)[0]
         mx.autograd.backward([y], [head])
-        pairs = {"y": (y.asnumpy(), told.y), "x_gradient": (x.grad.asnumpy(), told.x_gradient)}
-        for name, value in self._named(told.gradients).items():
+        pairs = {"y": (y.asnumpy(), stored.y), "x_gradient": (x.grad.asnumpy(), stored.x_gradient)}
+        for name, value in self._named(stored.gradients).items():
             pairs[f"gradient of {name}"] = (self._parameters[name].grad().asnumpy(), value)
-        for name, value in self._named(told.states).items():
+        for name, value in self._named(stored.states).items():
             pairs[f"state {name}"] = (self._parameters[name].data().asnumpy(), value)
         return pairs
 
@@ -95,7 +95,7 @@ def _block(norm: Norm, row: Row, case: Case) -> Any:
 
 
 def _layer(weight: Any, channels: int, layout: str) -> Any:
-    """The layer with this weight that gives as much as it takes."""
+    """Build the layer with the shape of this weight, with as many outputs as inputs."""
     nn = mx.gluon.nn
     if weight.ndim == _DENSE:
         return nn.Dense(channels, in_units=channels, use_bias=False, flatten=layout == "NC")
@@ -105,23 +105,23 @@ def _layer(weight: Any, channels: int, layout: str) -> Any:
 
 
 def deviations(norm: Norm, row: Row) -> dict[str, float]:
-    """By how much a method departs from a stored case.
+    """Measure how far a method deviates from a stored case.
 
     Args:
         norm: The method.
-        row: How it is made, and the case.
+        row: Its parameters and the case.
 
     Returns:
-        For each array of each pass, the largest difference as a share of the largest number stored; of the numbers
-        themselves where all that is stored is 0.
+        For each array of each pass, the largest difference relative to the largest stored number; the largest
+        difference itself where all stored numbers are 0.
     """
     case = read(*row.source)
     if case.header.layout == "gradient":
         return _of_gradients(norm, row, case)
     runner = Runner(norm, row, case)
     found = {}
-    for name, told in case.passes:
-        for what, pair in runner.run(told, training=told is not case.predict).items():
+    for name, stored in case.passes:
+        for what, pair in runner.run(stored, training=stored is not case.predict).items():
             found[f"{name}: {what}"] = deviation(*pair)
     return found
 
@@ -129,14 +129,14 @@ def deviations(norm: Norm, row: Row) -> dict[str, float]:
 def _of_gradients(norm: Norm, row: Row, case: Case) -> dict[str, float]:
     method = norm.gradient(**row.parameters)
     found = {}
-    for name, told in case.passes:
-        weight, gradient = (mx.nd.array(value, dtype=row.dtype) for value in (told.x, told.cotangent))
-        found[f"{name}: y"] = deviation(method(mx.nd, "dense0.weight", weight, gradient).asnumpy(), told.y)
+    for name, stored in case.passes:
+        weight, gradient = (mx.nd.array(value, dtype=row.dtype) for value in (stored.x, stored.cotangent))
+        found[f"{name}: y"] = deviation(method(mx.nd, "dense0.weight", weight, gradient).asnumpy(), stored.y)
     return found
 
 
 def deviation(found: Any, expected: Any) -> float:
-    """The largest difference of two arrays as a share of the largest number expected; infinite if they can't agree."""
+    """Return the largest difference relative to the largest expected number; infinite for other shapes or NaN."""
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     scale = np.abs(expected).max(initial=0) or 1.0

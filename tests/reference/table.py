@@ -1,4 +1,4 @@
-"""Write docs/catalogue.md: what every method was proved against, and the largest deviation found.
+"""Write docs/catalogue.md: the reference of every method, and the largest deviation from it.
 
 python tests/reference/table.py
 """
@@ -44,52 +44,52 @@ _COLUMNS = ("method", "family", "paper", "proved against", "largest deviation", 
 
 
 def shipped() -> Mapping[str, Norm]:
-    """The methods that come with normlab, by name."""
+    """Return the methods that normlab ships, by name."""
     return catalog(third_party=False).norms.entries
 
 
 def family(norm: Norm) -> str:
-    """Where the method's file is: `statistics`, `weights` ...; `built in` for those without a plugin."""
+    """Return the folder of the method's file, such as `statistics`; `built in` for those without a plugin."""
     folder = Path(norm.source.file).parent.name
     return "built in" if folder == "norms" else folder
 
 
 def present(norms: Mapping[str, Norm]) -> list[Row]:
-    """The rows of methods that are there."""
+    """Return the rows of methods that exist."""
     return [row for row in ROWS if row.norm in norms]
 
 
 def proofs(found: Iterable[Header]) -> str:
-    """The packages with their versions, each once, packages before NumPy."""
+    """Return the packages with their versions, each once, NumPy last."""
     names = {("NumPy" if each.package == "numpy" else each.package, each.version) for each in found}
     return ", ".join(map(" ".join, sorted(names, key=lambda pair: (pair[0] == "NumPy", pair))))
 
 
 def lines(norms: Mapping[str, Norm], largest: Mapping[Row, float]) -> list[tuple[str, ...]]:
-    """The table's lines, for methods with a row in the order of the catalogue, then for those without."""
-    told = headers()
+    """Return a line of the table for each method."""
+    known = headers()
     by_norm: dict[str, list[Row]] = defaultdict(list)
     for row in largest:
         by_norm[row.norm].append(row)
-    return [_line(norm, by_norm[name], told, largest) for name, norm in sorted(norms.items())]
+    return [_line(norm, by_norm[name], known, largest) for name, norm in sorted(norms.items())]
 
 
-def _line(norm: Norm, rows: list[Row], told: Mapping[Any, Header], largest: Mapping[Row, float]) -> tuple[str, ...]:
-    found = [told[row.source] for row in rows]
+def _line(norm: Norm, rows: list[Row], known: Mapping[Any, Header], largest: Mapping[Row, float]) -> tuple[str, ...]:
+    found = [known[row.source] for row in rows]
     layouts = sorted({each.layout for each in found}, key=("NC", "NCHW", "NTC", "weight", "gradient").index)
     worst = max(rows, key=largest.__getitem__, default=None)
     proved = proofs(found) or f"nothing: {UNPROVED.get(norm.name, 'no case yet')}"
-    return (norm.name, family(norm), norm.paper, proved, _told(worst, largest), ", ".join(layouts))
+    return (norm.name, family(norm), norm.paper, proved, _format_deviation(worst, largest), ", ".join(layouts))
 
 
-def _told(worst: Row | None, largest: Mapping[Row, float]) -> str:
+def _format_deviation(worst: Row | None, largest: Mapping[Row, float]) -> str:
     if worst is None:
         return ""
     return (f"{largest[worst]:.0e}" if largest[worst] else "0") + " (float32)" * (worst.dtype == "float32")
 
 
 def document(norms: Mapping[str, Norm], largest: Mapping[Row, float]) -> str:
-    """The whole document.
+    """Return the whole document.
 
     Args:
         norms: The methods.
@@ -100,7 +100,7 @@ def document(norms: Mapping[str, Norm], largest: Mapping[Row, float]) -> str:
 
 
 def main() -> None:
-    """Run all rows, and write."""
+    """Run all rows and write the document."""
     norms = shipped()
     largest = {row: max(deviations(norms[row.norm], row).values()) for row in present(norms)}
     DOCUMENT.write_text(document(norms, largest), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every method against what an independent implementation computed; see tests/reference/README.md."""
+"""Compare every method with an independent implementation; see tests/reference/README.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reference.table import DOCUMENT, document, present, shipped
 NORMS = shipped()
 PRESENT = present(NORMS)
 
-#: What the first half of the catalogue is to have.
+#: Methods that must exist.
 METHODS = {
     *("none", "affine", "batch", "sync_batch", "layer", "instance", "group", "rms", "local_response", "l2"),
     *("weight_norm", "spectral_norm", "weight_standardization", "ghost_batch", "batch_renorm", "virtual_batch"),
@@ -25,43 +25,43 @@ METHODS = {
     "group_ghost",
 }
 
-#: Parameters that are rounded to a number of channels.
+#: Parameters that determine a whole number of channels.
 ROUNDED = {"partial", "ratio"}
 
-#: Stored cases that no row uses, each with the reason.
+#: Stored cases without a row, with the reasons.
 UNUSED: dict[tuple[str, str, str], str] = {}
 
-#: Stored cases whose states are given and stay.
+#: Stored cases whose states do not change.
 STILL = {("numpy", "virtual_batch", "nc_stored"), ("numpy", "virtual_batch", "nchw_stored")}
 
-#: The largest file of stored cases in bytes: they are to stay small.
+#: Size limit of a file of stored cases, in bytes.
 LARGEST = 200_000
 
 
 @pytest.mark.parametrize("row", PRESENT, ids=[row.id for row in PRESENT])
-def test_method_computes_what_an_independent_implementation_computed(row, record_property):
+def test_method_agrees_with_an_independent_implementation(row, record_property):
     found = deviations(NORMS[row.norm], row)
     worst = max(found, key=found.get)
     record_property("largest deviation", found[worst])
     assert found[worst] <= row.tolerance, f"{worst} is off by {found[worst]:.2g}"
 
 
-def test_every_method_of_the_catalogue_is_proved_by_a_row():
+def test_every_method_of_the_catalogue_has_a_row():
     assert (set(NORMS) | METHODS) - {row.norm for row in ROWS} == set(UNPROVED)
 
 
-def test_every_stored_case_is_used_by_a_row_and_every_row_has_its_case():
+def test_every_stored_case_has_a_row_and_every_row_a_case():
     assert set(headers()) - {row.source for row in ROWS} == set(UNUSED)
     assert {row.source for row in ROWS} <= set(headers())
 
 
-def test_rows_are_told_apart():
+def test_ids_of_rows_are_unique():
     names = [row.id for row in ROWS]
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("source", sorted(headers()), ids="-".join)
-def test_stored_case_is_whole(source):
+def test_stored_case_is_complete(source):
     case = read(*source)
     assert case.steps
     assert case.header.call
@@ -69,15 +69,15 @@ def test_stored_case_is_whole(source):
     assert case.header.package == source[0]
     for _, each in case.passes:
         assert each.x.shape == each.y.shape == each.cotangent.shape
-        assert np.array_equal(each.x.astype("float16"), each.x), "inputs are to be exact in any dtype"
+        assert np.array_equal(each.x.astype("float16"), each.x), "inputs must be exact in every dtype"
         assert each.gradients.keys() == (case.parameters.keys() if each.x_gradient is not None else set())
         assert each.states.keys() == case.states.keys()
         for value in [each.y, *each.gradients.values(), *each.states.values()]:
             assert np.isfinite(value).all()
     for name, start in case.states.items():
         last = case.steps[-1].states[name]
-        assert np.array_equal(last, case.predict.states[name]), f"{name} is not to move in prediction"
-        assert np.array_equal(start, last) == (source in STILL), f"{name} is to move in training"
+        assert np.array_equal(last, case.predict.states[name]), f"{name} must not change in eval mode"
+        assert np.array_equal(start, last) == (source in STILL), f"{name} must change in training"
 
 
 def test_stored_files_are_small():
@@ -85,7 +85,7 @@ def test_stored_files_are_small():
 
 
 def sensitive():
-    """Each number with a fraction that the rows of a method give it, by method and name, with those rows."""
+    """Return the rows that set a parameter to a fraction, by method and parameter."""
     found = {}
     for row in PRESENT:
         for name, value in row.parameters.items():
@@ -95,17 +95,17 @@ def sensitive():
 
 
 @pytest.mark.parametrize(("of", "rows"), sensitive().items(), ids=["-".join(of) for of in sensitive()])
-def test_error_of_one_percent_in_a_number_is_found(of, rows):
+def test_error_of_one_percent_in_a_parameter_is_detected(of, rows):
     norm, name = of
 
-    def notices(row):
+    def detects(row):
         wrong = replace(row, parameters={**row.parameters, name: 1.01 * row.parameters[name]})
         return max(deviations(NORMS[norm], wrong).values()) > row.tolerance
 
-    assert any(map(notices, rows))
+    assert any(map(detects, rows))
 
 
-def test_deviation_is_a_share_of_the_largest_number():
+def test_deviation_is_relative_to_the_largest_number():
     expected = np.array([0.5, -4.0])
     assert deviation(np.array([0.5, -3.0]), expected) == 0.25
     assert deviation(np.zeros(2), np.zeros(2)) == 0
@@ -132,11 +132,11 @@ def test_written_case_is_read_back_exactly(tmp_path, monkeypatch):
 
 
 def cells(text):
-    """The cells of a document's table, but those with deviations, which differ from machine to machine."""
+    """Return the cells of a table without the deviations, which differ from machine to machine."""
     lines = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
     return [line[:5] + line[6:] for line in lines]
 
 
-def test_document_tells_of_every_method_and_is_up_to_date():
+def test_document_lists_every_method_and_is_up_to_date():
     expected = document(NORMS, dict.fromkeys(PRESENT, 0.0))
     assert cells(DOCUMENT.read_text(encoding="utf-8")) == cells(expected)
