@@ -33,7 +33,7 @@ scientific:
 nuisance:
   optimizer.learning_rate: [0.01, 0.1, 1.0e+30]
 seeds: 2
-tuning: {seeds: 2, steps: 10}
+tuning: {repeats: 1, seeds: 2, steps: 10}
 """
 
 

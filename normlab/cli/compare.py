@@ -44,6 +44,9 @@ EXAMPLES = (
     help="Tune this key for each arm: KEY=1e-4..1:log:9, or KEY=0.1,0.5; may be repeated.",
 )
 @click.option("--tuning-seeds", metavar="SEEDS", help="Seeds of each trial: how many, or which.  [default: 1]")
+@click.option(
+    "--tuning-repeats", type=click.IntRange(1), metavar="N", help="Tune each arm N times, each with seeds of its own."
+)
 @click.option("--tuning-steps", type=click.IntRange(1), metavar="N", help="Steps of a trial, instead of the spec's.")
 @click.option("--baseline", metavar="ARM", help="Arm that the others are compared with.  [default: none, or the first]")
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Where arms are compared.")
@@ -91,11 +94,10 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         found["seeds"] = study_options.seeds(given["seeds"])
     if given["tuning_seeds"] is not None:
         found["tuning.seeds"] = study_options.seeds(given["tuning_seeds"], "--tuning-seeds")
-    for option in ("baseline", "split", "margin", "level"):
-        if given[option] is not None:
-            found[option] = given[option], Place(f"--{option} {given[option]}")
-    if given["tuning_steps"] is not None:
-        found["tuning.steps"] = given["tuning_steps"], Place(f"--tuning-steps {given['tuning_steps']}")
+    for key in ("baseline", "split", "margin", "level", "tuning.repeats", "tuning.steps"):
+        value, option = given[key.replace(".", "_")], f"--{key.replace('.', '-')}"
+        if value is not None:
+            found[key] = value, Place(f"{option} {value}")
     for option, key in (("thresholds", "thresholds"), ("allow", "allow")):
         if given[option]:
             found[key] = list(given[option]), Place(f"--{option.removesuffix('s')}")

@@ -100,7 +100,7 @@ def as_file(design: Design) -> dict[str, Any]:
     if question.nuisance:
         data["nuisance"] = {key: list(values) for key, values in question.nuisance.items()}
         steps = {} if design.tuning_steps is None else {"steps": design.tuning_steps}
-        data["tuning"] = {"seeds": list(question.tuning_seeds), **steps}
+        data["tuning"] = {"repeats": question.repeats, "seeds": list(question.tuning_seeds), **steps}
     data["seeds"] = list(question.seeds)
     for name in ("baseline", "split", "margin", "level"):
         data[name] = getattr(question, name)
@@ -125,14 +125,22 @@ def _arm(arm: Arm, folder: Path) -> dict[str, Any]:
         "runs": _relative(arm.runs, folder),
         "failures": {str(seed): message for seed, message in arm.failures.items()},
         "trials": [
-            {"settings": dict(trial.settings), "score": trial.score, "runs": _relative(trial.runs, folder)}
+            {
+                "settings": dict(trial.settings),
+                "score": trial.score,
+                "repeat": trial.repeat,
+                "runs": _relative(trial.runs, folder),
+            }
             for trial in arm.trials
         ],
     }
 
 
 def _loaded(arm: Mapping[str, Any], folder: Path) -> Arm:
-    trials = [Trial(trial["settings"], _runs(trial["runs"], folder), trial["score"]) for trial in arm["trials"]]
+    trials = [
+        Trial(trial["settings"], _runs(trial["runs"], folder), trial["score"], trial.get("repeat", 0))
+        for trial in arm["trials"]
+    ]
     failures = {int(seed): str(message) for seed, message in arm["failures"].items()}
     return Arm(str(arm["label"]), arm["settings"], arm["chosen"], _runs(arm["runs"], folder), tuple(trials), failures)
 

@@ -76,6 +76,22 @@ def test_every_arm_is_tuned_by_the_same_trials_and_run_with_what_it_chose(tuned)
     assert not outcome.failures
 
 
+def test_a_repeated_tuning_has_trials_a_choice_and_final_runs_of_its_own(tmp_path):
+    text = TUNED.replace("repeats: 1, seeds: 2", "seeds: 1")
+    outcome, watcher = executed(tmp_path, text, jobs=2)
+    for arm in outcome.arms:
+        assert [trial.repeat for trial in arm.trials] == [0, 0, 0, 1, 1, 1]
+        assert [[run.seed for run in trial.runs] for trial in arm.trials] == [[1_000_000]] * 3 + [[1_000_001]] * 3
+        for repeat, run in enumerate(arm.runs):
+            feasible = [trial for trial in arm.trials if trial.repeat == repeat and trial.score is not None]
+            best = max(feasible, key=lambda trial: trial.score).settings["optimizer.learning_rate"]
+            assert arm.chosen["optimizer.learning_rate"][repeat] == best
+            assert f"learning_rate: {best}" in (run.directory / "spec.yaml").read_text(encoding="utf-8")
+    assert len(watcher.of("ended")) == 3 * (6 + 2)
+    again, _ = executed(tmp_path, text, jobs=2)
+    assert digests(again) == digests(outcome)
+
+
 def test_a_diverged_trial_is_infeasible_and_stays(tuned):
     _, outcome, _ = tuned
     for arm in outcome.arms:

@@ -140,7 +140,11 @@ MISTAKES = {
     "no arm's key": (STUDY.replace("  norm: [none, batch]", "  seed: [1, 2]"), "'seed' can't differ between arms"),
     "same arm twice": (STUDY.replace("none, batch", "batch, batch"), "is the same as 'batch'"),
     "baseline": (STUDY + "baseline: nune\n", "study.yaml:5:11: baseline: no arm 'nune'; did you mean 'none'?"),
-    "overlapping seeds": (TUNED.replace("{seeds: 2", "{seeds: [1]"), "1 is a seed of the final runs too"),
+    "overlapping seeds": (TUNED.replace("seeds: 2, steps", "seeds: [1], steps"), "1 is a seed of the final runs too"),
+    "more tunings than seeds": (TUNED.replace("repeats: 1", "repeats: 3"), "at most the 2 final seeds"),
+    "trial seeds that can't be shared out": (
+        TUNED.replace("repeats: 1, seeds: 2", "repeats: 2, seeds: [7, 8, 9]"), "expected a divisor of the 3 tuning"
+    ),
     "seeds": (STUDY.replace("seeds: 2", "seeds: many"), "study.yaml:4:8: seeds: expected a number of seeds or a list"),
     "seed twice": (STUDY.replace("seeds: 2", "seeds: [1, 1]"), "1 twice; expected each seed once"),
     "seed's type": (STUDY.replace("seeds: 2", "seeds: [1, one]"), "study.yaml:4:12: seeds.1: expected a whole"),
@@ -238,3 +242,15 @@ def test_shipped_studies_are_sound():
         parameters = found.final_spec(batch, (found.points or [{}])[0], 0).norm[0].parameters
         assert parameters == {"epsilon": 0.001, "predict": "batch"}
         assert len(found.question.seeds) == 10
+
+
+def test_tuning_is_repeated_five_times_unless_there_are_fewer_seeds(tmp_path):
+    text = TUNED.replace("repeats: 1, seeds: 2", "seeds: 2")
+    few = load_study(written(tmp_path, text)).question
+    assert (few.repeats, few.trial_seeds(0), few.trial_seeds(1)) == (
+        2, (FIRST_TUNING_SEED, FIRST_TUNING_SEED + 1), (FIRST_TUNING_SEED + 2, FIRST_TUNING_SEED + 3)
+    )  # fmt: skip
+    many = load_study(written(tmp_path, text.replace("\nseeds: 2", "\nseeds: 12"))).question
+    assert many.repeats == 5
+    assert [many.repeat_of(seed) for seed in range(7)] == [0, 1, 2, 3, 4, 0, 1]
+    assert len(many.tuning_seeds) == len(set(many.tuning_seeds)) == 10

@@ -46,7 +46,8 @@ def duration(seconds: float) -> str:
 
 def _title(design: Design) -> str:
     question, points = design.question, design.points
-    tuned = f", {', '.join(question.nuisance)} tuned by {len(points)} trials an arm" if points else ""
+    times = f", {question.repeats} times" if question.repeats > 1 else ""
+    tuned = f", {', '.join(question.nuisance)} tuned by {len(points)} trials an arm{times}" if points else ""
     arms, seeds = len(design.arms), len(question.seeds)
     return f"{question.name}: {arms} arms x {seeds} seeds{tuned}; baseline {question.baseline}, {question.split} split"
 

@@ -45,7 +45,9 @@ def sensitivity_figure(comparison: Comparison, key: str) -> Figure:
                 axes.plot(*zip(*points), **line(look[row.label]))
                 ends.append((row.label, *points[-1], look[row.label].colour))
             seen += [score for _, score in points]
-            _ring(axes, places.get(repr(row.arm.chosen.get(key))), best.get(repr(row.arm.chosen.get(key))))
+            chosen = row.arm.chosen.get(key)
+            for value in {repr(each) for each in (chosen if isinstance(chosen, list) else [chosen])}:
+                _ring(axes, places.get(value), best.get(value))
         accuracy_scale(axes, seen)
         for number, (row, best) in enumerate(found):
             _mark_lost(axes, [places[v] for v, score in best.items() if score is None], look[row.label], number)

@@ -129,7 +129,9 @@ def compare(question: Question, arms: Sequence[Arm], *, pairing: str = "", warni
     others = [arm for arm in arms if arm.label != question.baseline]
     baseline = measured[question.baseline]
     judged = judge(
-        [_evidence(measured[arm.label], baseline) for arm in others], margin=question.margin, level=question.level
+        [_evidence(measured[arm.label], baseline, question) for arm in others],
+        margin=question.margin,
+        level=question.level,
     )
     by_label = dict(zip((arm.label for arm in others), judged))
     planned = len(question.seeds) or max(len(arm.runs) + len(arm.failures) for arm in arms)
@@ -168,15 +170,18 @@ def _with_thresholds(question: Question, arms: Sequence[Arm]) -> Question:
     return replace(question, thresholds=(math.floor(mean * 100) / 100,))
 
 
-def _evidence(ours: Sequence[Measures], theirs: Sequence[Measures]) -> Evidence:
-    """Pair the runs of an arm with those of the baseline by seed; each seed is a repeat of its own."""
+def _evidence(ours: Sequence[Measures], theirs: Sequence[Measures], question: Question) -> Evidence:
+    """Pair the runs of an arm and the baseline by seed; without several tunings each seed is a repeat."""
     known = {run.seed: run for run in theirs if run.accuracy is not None or run.diverged}
     pairs = [
         Pair(run.seed, run.accuracy, known[run.seed].accuracy)
         for run in sorted(ours, key=lambda run: run.seed)
         if run.seed in known and (run.accuracy is not None or run.diverged)
     ]
-    return Evidence(tuple((pair,) for pair in pairs))
+    if question.repeats == 1:
+        return Evidence(tuple((pair,) for pair in pairs))
+    repeats = [tuple(pair for pair in pairs if question.repeat_of(pair.seed) == r) for r in range(question.repeats)]
+    return Evidence(tuple(filter(None, repeats)))
 
 
 def _row(arm: Arm, question: Question, planned: int, measured: Sequence[Measures], judgement: Judgement | None) -> Row:

@@ -20,7 +20,8 @@ class Question:
         scientific: The keys that differ between arms on purpose, e.g. `("norm",)`.
         nuisance: The keys tuned for each arm, each with its grid, the same for all arms.
         seeds: The seeds of the final runs.
-        tuning_seeds: The seeds of the trials; none of them is among `seeds`.
+        tuning_seeds: The seeds of the trials of all repeats, in turn; none of them is among `seeds`.
+        repeats: Tunings of each arm, each with trial seeds, a choice and final seeds of its own.
         split: The split on which arms are compared.
         thresholds: Accuracies of that split; a measure is the number of steps until each is reached.
         margin: Differences of accuracy smaller than this count as none.
@@ -35,11 +36,21 @@ class Question:
     nuisance: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     tuning_seeds: tuple[int, ...] = ()
+    repeats: int = 1
     split: str = "test"
     thresholds: tuple[float, ...] = ()
     margin: float = 0.005
     level: float = 0.05
     allowed: tuple[str, ...] = ()
+
+    def trial_seeds(self, repeat: int) -> tuple[int, ...]:
+        """Return the trial seeds of one tuning."""
+        width = len(self.tuning_seeds) // self.repeats
+        return self.tuning_seeds[repeat * width : (repeat + 1) * width]
+
+    def repeat_of(self, seed: int) -> int:
+        """Return the tuning that a final seed belongs to."""
+        return self.seeds.index(seed) % self.repeats
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,13 @@ class Trial:
         settings: Value of each nuisance key, e.g. `{"optimizer.learning_rate": 0.1}`.
         runs: Its runs, one a tuning seed; diverged ones too.
         score: Mean final accuracy on `validation`, or None if any run diverged or failed.
+        repeat: The tuning that it belongs to.
     """
 
     settings: Mapping[str, Any]
     runs: tuple[History, ...]
     score: float | None
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,8 @@ class Arm:
     Attributes:
         label: How it is told in tables and figures; unique in its study.
         settings: Value of each scientific key, e.g. `{"norm": {"name": "group", "groups": 10}}`.
-        chosen: The nuisance values it was given by tuning; empty without tuning.
+        chosen: The nuisance values that tuning chose, a list of one for each repeat if there are several; empty without
+            tuning.
         runs: Its final runs that ended, one a seed, in the order of their seeds; diverged ones too.
         trials: Its trials, in the order of the grid.
         failures: By seed, why a run failed.

@@ -58,6 +58,8 @@ _MARKS = ("spec", "scientific", "arms", "nuisance")
 
 #: Tuning seeds that are only counted begin here, so that they are none of the final ones.
 FIRST_TUNING_SEED = 1_000_000
+#: Tunings of each arm where the study leaves it to normlab.
+REPEATS = 5
 
 MOST_ARMS = 100
 """Arms of the largest study."""
@@ -222,6 +224,7 @@ def _question(
         nuisance={key: tuple(node.plain() for node in nodes) for key, nodes in grid.items()},
         seeds=seeds,
         tuning_seeds=_tuning_seeds(document, settings, seeds) if grid else (),
+        repeats=_repeats(document, settings, seeds) if grid else 1,
         split=settings.split,
         thresholds=tuple(sorted(settings.thresholds)),
         margin=settings.margin,
@@ -241,9 +244,27 @@ def _baseline(document: Document, settings: StudyFile, arms: Sequence[ArmDesign]
     return settings.baseline
 
 
+def _repeats(document: Document, settings: StudyFile, seeds: Sequence[int]) -> int:
+    """Return how often each arm is tuned."""
+    given, trials = settings.tuning.repeats, settings.tuning.seeds
+    if given is None:
+        shares = range(min(REPEATS, len(seeds)), 0, -1)
+        return next(n for n in shares if isinstance(trials, int) or len(trials) % n == 0)
+    place = document.place(("tuning", "repeats"))
+    if given > len(seeds):
+        raise SpecError(f"{place}: tuning.repeats: {given}; expected at most the {len(seeds)} final seeds")
+    if not isinstance(trials, int) and len(trials) % given:
+        raise SpecError(f"{place}: tuning.repeats: {given}; expected a divisor of the {len(trials)} tuning.seeds")
+    return given
+
+
 def _tuning_seeds(document: Document, settings: StudyFile, seeds: Sequence[int]) -> tuple[int, ...]:
     given = settings.tuning.seeds
-    chosen = tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + given)) if isinstance(given, int) else given
+    if isinstance(given, int):
+        count = given * _repeats(document, settings, seeds)
+        chosen = tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + count))
+    else:
+        chosen = given
     both = sorted(set(chosen) & set(seeds))
     if both:
         place = document.place(("tuning", "seeds") if not isinstance(given, int) else ("seeds",))

@@ -168,7 +168,15 @@ class Tuning(BaseModel):
 
     model_config = STRICT
 
-    seeds: Seeds = Field(default=1, description="Seeds of each trial: how many, or which; none of the final ones.")
+    repeats: Union[PositiveInt, None] = Field(
+        default=None,
+        description="Tunings of each arm, each with trial seeds, a choice and final seeds of its own; null for 5, "
+        "or as many as there are final seeds.",
+    )
+    seeds: Seeds = Field(
+        default=1,
+        description="Seeds of each trial: how many, or which, shared out over the repeats; none of the final ones.",
+    )
     steps: Union[PositiveInt, None] = Field(default=None, description="Steps of a trial; null for those of the spec.")
 
 

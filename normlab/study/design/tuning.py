@@ -12,23 +12,38 @@ from normlab.study.design.arms import Trial
 from normlab.study.design.design import TRIAL_SPLIT
 
 
-def trial(point: Mapping[str, Any], runs: Sequence[History], seeds: int) -> Trial:
+def trial(point: Mapping[str, Any], runs: Sequence[History], seeds: int, repeat: int = 0) -> Trial:
     """One point of the grid with what its runs came to.
 
     Args:
         point: Values of the nuisance keys.
         runs: The runs that ended.
         seeds: How many there should be.
+        repeat: The tuning that it belongs to.
     """
     finals = [run.final().get(f"{TRIAL_SPLIT}_accuracy") for run in runs]
     scores = [score for score in finals if score is not None]
-    return Trial(point, tuple(runs), fmean(scores) if scores and len(scores) == seeds else None)
+    return Trial(point, tuple(runs), fmean(scores) if scores and len(scores) == seeds else None, repeat)
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:
     """The trial of the highest score, the first of several; None if none is feasible."""
     feasible = [(each.score, -index) for index, each in enumerate(trials) if each.score is not None]
     return trials[-max(feasible)[1]] if feasible else None
+
+
+def choices(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return the values that each tuning chose, a list for each key if there are several tunings."""
+    found = [best([trial for trial in trials if trial.repeat == repeat]) for repeat in range(_count(trials))]
+    settings = [dict(chosen.settings) if chosen else {} for chosen in found]
+    if len(settings) == 1:
+        return settings[0]
+    keys = dict.fromkeys(key for each in settings for key in each)
+    return {key: [each.get(key) for each in settings] for key in keys}
+
+
+def _count(trials: Sequence[Trial]) -> int:
+    return max((trial.repeat for trial in trials), default=-1) + 1
 
 
 def told(label: str, trials: Sequence[Trial], grid: Mapping[str, Sequence[Any]]) -> list[str]:

@@ -26,6 +26,7 @@ class Job:
         point: Index of its point in the grid, for a trial.
         seed: Its seed.
         settings: Values of the nuisance keys.
+        repeat: The tuning that it belongs to.
     """
 
     arm: int
@@ -33,6 +34,7 @@ class Job:
     point: int
     seed: int
     settings: Mapping[str, Any]
+    repeat: int = 0
 
 
 class Watcher:
@@ -68,11 +70,11 @@ class _ArmState:
     """What has come of an arm so far."""
 
     design: ArmDesign
-    trials: dict[tuple[int, int], History] = field(default_factory=dict)
+    trials: dict[tuple[int, int, int], History] = field(default_factory=dict)
     finals: dict[int, History] = field(default_factory=dict)
-    trial_failures: dict[tuple[int, int], str] = field(default_factory=dict)
+    trial_failures: dict[tuple[int, int, int], str] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
-    chosen: Trial | None = None
+    chosen: dict[int, Trial | None] = field(default_factory=dict)
 
 
 class Outcome(NamedTuple):
@@ -130,9 +132,10 @@ class Execution:
     def _trials(self) -> list[Task]:
         """Trials of all arms, point by point, so that arms advance together."""
         return [
-            self._task(Job(arm, "trial", number, seed, point))
+            self._task(Job(arm, "trial", number, seed, point, repeat))
+            for repeat in range(self._design.question.repeats)
             for number, point in enumerate(self._points)
-            for seed in self._design.question.tuning_seeds
+            for seed in self._design.question.trial_seeds(repeat)
             for arm in range(len(self._states))
         ]
 
@@ -177,7 +180,7 @@ class Execution:
         history = History.load(event["directory"])
         state = self._states[job.arm]
         if job.phase == "trial":
-            state.trials[job.point, job.seed] = history
+            state.trials[job.repeat, job.point, job.seed] = history
         else:
             state.finals[job.seed] = history
         self._watcher.ended(label, job, history, trained=event["trained"])
@@ -186,7 +189,7 @@ class Execution:
     def _fail(self, label: str, job: Job, message: str) -> None:
         state = self._states[job.arm]
         if job.phase == "trial":
-            state.trial_failures[job.point, job.seed] = message
+            state.trial_failures[job.repeat, job.point, job.seed] = message
         else:
             state.failures[job.seed] = message
         self._watcher.failed(label, job, message)
@@ -196,27 +199,28 @@ class Execution:
         self._choose(job)
 
     def _choose(self, job: Job) -> None:
-        """Once all trials of an arm have ended, queue its final runs."""
-        state = self._states[job.arm]
-        expected = len(self._points) * len(self._design.question.tuning_seeds)
-        if self._stopped or job.phase != "trial" or len(state.trials) + len(state.trial_failures) < expected:
+        """Once all trials of one tuning of an arm have ended, queue the final runs with what they chose."""
+        state, question, repeat = self._states[job.arm], self._design.question, job.repeat
+        ended = sum(key[0] == repeat for key in [*state.trials, *state.trial_failures])
+        if self._stopped or job.phase != "trial" or ended < len(self._points) * len(question.trial_seeds(repeat)):
             return
-        trials = self._trials_of(state)
-        for line in tuning.told(state.design.label, trials, self._design.question.nuisance):
+        trials = self._trials_of(state, repeat)
+        for line in tuning.told(state.design.label, trials, question.nuisance):
             self._warn(line)
-        state.chosen = tuning.best(trials)
-        if state.chosen is not None:
-            self._watcher.chosen(state.design.label, state.chosen)
-            seeds, settings = self._design.question.seeds, state.chosen.settings
-            self._pool.add(self._task(Job(job.arm, "final", 0, seed, settings)) for seed in seeds)
+        chosen = state.chosen[repeat] = tuning.best(trials)
+        if chosen is not None:
+            self._watcher.chosen(state.design.label, chosen)
+            seeds = [seed for seed in question.seeds if question.repeat_of(seed) == repeat]
+            self._pool.add(self._task(Job(job.arm, "final", 0, seed, chosen.settings, repeat)) for seed in seeds)
 
-    def _trials_of(self, state: _ArmState) -> list[Trial]:
-        seeds = self._design.question.tuning_seeds
+    def _trials_of(self, state: _ArmState, repeat: int) -> list[Trial]:
+        seeds = self._design.question.trial_seeds(repeat)
         return [
             tuning.trial(
                 point,
-                [state.trials[number, seed] for seed in seeds if (number, seed) in state.trials],
+                [state.trials[repeat, number, seed] for seed in seeds if (repeat, number, seed) in state.trials],
                 len(seeds),
+                repeat,
             )
             for number, point in enumerate(self._points)
         ]
@@ -228,12 +232,13 @@ class Execution:
 
     def _arm(self, state: _ArmState) -> Arm:
         seeds = self._design.question.seeds
+        trials = [trial for repeat in range(self._design.question.repeats) for trial in self._trials_of(state, repeat)]
         return Arm(
             label=state.design.label,
             settings=state.design.plain(),
-            chosen=dict(state.chosen.settings) if state.chosen else {},
+            chosen=tuning.choices(trials),
             runs=tuple(state.finals[seed] for seed in seeds if seed in state.finals),
-            trials=tuple(self._trials_of(state)),
+            trials=tuple(trials),
             failures=dict(sorted(state.failures.items())),
         )
 

@@ -222,6 +222,7 @@ def plan(design: Design, out: str | Path, jobs: int, threads: int) -> Plan:
     """
     question = design.question
     others = max(1, len(design.arms) - 1)
+    pairs = question.repeats if question.repeats > 1 else len(question.seeds)
     result = Plan(
         name=question.name,
         jobs=jobs,
@@ -229,10 +230,8 @@ def plan(design: Design, out: str | Path, jobs: int, threads: int) -> Plan:
         seeds=len(question.seeds),
         level=question.level,
         others=others,
-        detectable=detectable_difference(
-            len(question.seeds), 1.0, level=question.level / others, power=POWER, known=True
-        ),
-        reachable=reachable_p(len(question.seeds)),
+        detectable=detectable_difference(pairs, 1.0, level=question.level / others, power=POWER, known=True),
+        reachable=reachable_p(pairs),
         needed=seeds_needed(question.level / others),
     )
     _Planner(design, str(out), result).fill()
@@ -258,26 +257,35 @@ class _Planner:
                 self._estimate(_ended(trials), _ended(finals))
 
     def _trials(self, arm: ArmDesign) -> list[Spec]:
-        seeds = self._design.question.tuning_seeds
-        return [self._design.trial_spec(arm, point, seed) for point in self._design.points for seed in seeds]
+        question = self._design.question
+        return [
+            self._design.trial_spec(arm, point, seed)
+            for repeat in range(question.repeats)
+            for point in self._design.points
+            for seed in question.trial_seeds(repeat)
+        ]
 
     def _finals(self, arm: ArmDesign, trials: Sequence[History | None]) -> list[Spec]:
-        """The specs of the final runs; none while the trials don't tell yet."""
-        question, chosen = self._design.question, {}
-        if self._design.points:
-            width = len(question.tuning_seeds)
-            runs = [trials[start : start + width] for start in range(0, len(trials), width)]
-            if None in trials:
-                return []
-            tried = [
-                tuning.trial(point, [run for run in of_point if run is not None], width)
-                for point, of_point in zip(self._design.points, runs)
-            ]
-            best = tuning.best(tried)
-            if best is None:
-                return []
-            chosen = dict(best.settings)
-        return [self._design.final_spec(arm, chosen, seed) for seed in question.seeds]
+        """The specs of the final runs; none of a tuning whose trials don't tell yet."""
+        question = self._design.question
+        if not self._design.points:
+            return [self._design.final_spec(arm, {}, seed) for seed in question.seeds]
+        size = len(trials) // question.repeats
+        chosen = [self._chosen(trials[start : start + size]) for start in range(0, len(trials), size)]
+        found = [(seed, chosen[question.repeat_of(seed)]) for seed in question.seeds]
+        return [self._design.final_spec(arm, settings, seed) for seed, settings in found if settings is not None]
+
+    def _chosen(self, trials: Sequence[History | None]) -> dict[str, Any] | None:
+        """What one tuning chooses, None while its trials don't tell yet."""
+        width = len(trials) // len(self._design.points)
+        tried = []
+        for index, point in enumerate(self._design.points):
+            runs = [run for run in trials[index * width : (index + 1) * width] if run is not None]
+            if len(runs) < width:
+                return None
+            tried.append(tuning.trial(point, runs, width))
+        best = tuning.best(tried)
+        return None if best is None else dict(best.settings)
 
     def _stored(self, specs: Sequence[Spec]) -> list[History | None]:
         """The stored run of each spec."""
