@@ -1,4 +1,4 @@
-"""The Python API in the words of the command line: a run with everything that a run directory holds, a comparison."""
+"""The Python API behind `normlab.run`, `normlab.compare` and `normlab.norm`, named like the commands."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ PLOT = "accuracy.svg"
 
 
 def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: Observer | None = None) -> History:
-    """Train what a spec says, store the run and draw its accuracies; see `normlab.experiment.run`."""
+    """Train the experiment that a spec describes, store the run and plot its accuracies.
+
+    Arguments, return value and errors are those of `normlab.experiment.run`.
+    """
     history = experiment.run(spec, out=out, again=again, observer=observer)
-    assert history.directory is not None  # noqa: S101 - a run that returns is stored
+    assert history.directory is not None  # noqa: S101 - `experiment.run` returns stored runs only
     if again or not (history.directory / PLOT).exists():
         write_accuracy_svg(history, history.directory / PLOT)
     return history
@@ -44,55 +47,58 @@ def compare(
     watcher: Watcher | None = None,
     **options: Any,
 ) -> Comparison:
-    """Run the arms of a study, or find them stored, and compare them; the study's folder gets the report.
+    """Run a study, compare its arms, and write the report to the study's folder. Stored runs are reused.
 
         normlab.compare("configs/mnist_bn.yaml", norms=["none", "batch"], seeds=10)
 
     Args:
-        study: A study file or a spec file; or what a study file holds, as a mapping; or a spec.
-        norms: What is compared: norms as a spec has them, or a mapping of labels and norms.
-        seeds: How many seeds, or which.
-        nuisance: What is tuned for each arm, as `nuisance` of a study file.
+        study: Path of a study file or a spec file, the content of a study file as a mapping, or a spec.
+        norms: The norms to compare, each as in a spec, or a mapping from labels to norms.
+        seeds: Number of seeds, or a list of seeds.
+        nuisance: The keys to tune for each arm, as `nuisance` in a study file.
         settings: Settings of the base spec, `key.key=value`, as `-s` on the command line.
-        out: Where run directories go.
-        jobs: Worker processes; by default one a processor.
-        watcher: Is told what happens.
-        **options: Further keys of a study file: `baseline`, `split`, `thresholds`, `margin`, `level`, `tuning`, ...
+        out: The folder of all run directories.
+        jobs: Number of worker processes; by default one per processor.
+        watcher: Receives progress and warnings.
+        **options: Other keys of a study file: `baseline`, `split`, `thresholds`, `margin`, `level`, `tuning`, ...
+
+    Returns:
+        The comparison that the report shows.
 
     Raises:
-        SpecError: The study is wrong, or no run of its baseline ended.
-        PluginError: A plugin that it needs can't be used.
-        NotComparable: Stored runs differ in more than what is studied.
-        StorageError: Something can't be read or written.
+        SpecError: The study is invalid, or no run of its baseline finished.
+        PluginError: A plugin that the study needs can't be used.
+        NotComparable: Stored runs differ in more than the keys under study.
+        StorageError: A file can't be read or written.
     """
-    from normlab.report.writing import write_report  # noqa: PLC0415 - as below
-    from normlab.study.design.study_file import design_from, load_study  # noqa: PLC0415 - as above
-    from normlab.study.run import run_study  # noqa: PLC0415 - runs alone need no scipy
+    from normlab.report.writing import write_report  # noqa: PLC0415 - loads SciPy
+    from normlab.study.design.study_file import design_from, load_study  # noqa: PLC0415 - loads SciPy
+    from normlab.study.run import run_study  # noqa: PLC0415 - loads SciPy, which a single run does not need
 
-    given = {"seeds": seeds, "nuisance": nuisance, **options}
+    keys = {"seeds": seeds, "nuisance": nuisance, **options}
     if norms is not None:
-        given["scientific"] = {"norm": norms}
-    asked = {key: value for key, value in given.items() if value is not None}
+        keys["scientific"] = {"norm": norms}
+    keys = {key: value for key, value in keys.items() if value is not None}
     if isinstance(study, (str, os.PathLike)):
-        design = load_study(study, {key: (value, Place(f"{key}=")) for key, value in asked.items()}, settings)
+        design = load_study(study, {key: (value, Place(f"{key}=")) for key, value in keys.items()}, settings)
     else:
-        design = design_from(study if isinstance(study, Mapping) else {"spec": study.dump()}, asked, settings)
-    found = run_study(design, out, jobs, watcher)
-    write_report(found.comparison, found.study.folder, commands=[found.command])
-    return found.comparison
+        design = design_from(study if isinstance(study, Mapping) else {"spec": study.dump()}, keys, settings)
+    completed = run_study(design, out, jobs, watcher)
+    write_report(completed.comparison, completed.study.folder, commands=[completed.command])
+    return completed.comparison
 
 
 def norm(name: str, plugins: Sequence[str] = ()) -> Norm:
-    """The method of this name, built in or from a plugin.
+    """Return a normalization method by its name.
 
     Args:
-        name: Its name in the catalogue.
-        plugins: Plugin files to look in as well.
+        name: The method's name in the catalogue.
+        plugins: Paths of additional plugin files.
 
     Raises:
-        SpecError: There is none of this name.
-        PluginBroken: A plugin named here can't be used, or one that may bring the method.
+        SpecError: No method has this name.
+        PluginBroken: A plugin in `plugins`, or one that may provide the method, can't be used.
     """
-    known = catalog(plugins)
-    known.require_explicit()
-    return known.norms.get(name)
+    entries = catalog(plugins)
+    entries.require_explicit()
+    return entries.norms.get(name)

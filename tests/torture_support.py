@@ -1,4 +1,4 @@
-"""Lets ordinary tests use the torture's parts, in small numbers."""
+"""Import the stress tests of tests/torture, so that the test suite can run them in small numbers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "torture"
 sys.path.insert(0, str(FOLDER))
 
-import concurrency  # noqa: E402 - likewise
-import corruption  # noqa: E402 - likewise
-import diverging  # noqa: E402 - likewise
-import full_disk  # noqa: E402 - likewise
-import kills  # noqa: E402 - likewise
-import resuming  # noqa: E402 - likewise
-import signals  # noqa: E402 - likewise
-import tally  # noqa: E402 - likewise
-import trials  # noqa: E402 - the torture is a folder that runs, not a package
+import concurrency  # noqa: E402 - as below
+import corruption  # noqa: E402 - as below
+import diverging  # noqa: E402 - as below
+import full_disk  # noqa: E402 - as below
+import kills  # noqa: E402 - as below
+import resuming  # noqa: E402 - as below
+import signals  # noqa: E402 - as below
+import tally  # noqa: E402 - as below
+import trials  # noqa: E402 - tests/torture is a program, not a package
 
 __all__ = [
     "FOLDER",
@@ -34,6 +34,6 @@ __all__ = [
 
 
 def assert_kept(found: tally.Tally, least: int = 1) -> None:
-    """Every try of a promise was kept, and there were enough of them."""
+    """Assert that a promise was never broken in at least `least` tests."""
     assert found.broken == []
     assert found.tried >= least

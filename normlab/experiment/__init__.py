@@ -1,4 +1,4 @@
-"""One run, end to end: from a spec to a run directory."""
+"""Run one experiment: resolve its spec, build its parts, train, resume and store the run."""
 
 from __future__ import annotations
 

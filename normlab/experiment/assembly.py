@@ -1,10 +1,10 @@
-"""Put a run together: network, data on the devices, trainer and evaluator."""
+"""Assemble a run: its network, trainer, evaluator and batches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from normlab.backend import threads as worker_threads
 from normlab.backend.mxnet import mxnet
@@ -12,14 +12,12 @@ from normlab.catalog.signature import build as build_part
 from normlab.datasets.base import Dataset
 from normlab.models.audit import operations
 from normlab.models.network import Network, build
+from normlab.spec import Spec
 from normlab.training.augmenter import Augmenter
 from normlab.training.batches import Batches
 from normlab.training.evaluation import Evaluator, prepare_examples
 from normlab.training.loop import Trainer
 from normlab.training.randomness import keyed
-
-if TYPE_CHECKING:
-    from normlab.spec import Spec
 
 mx = mxnet()
 
@@ -27,16 +25,16 @@ mx = mxnet()
 def assemble(
     spec: Spec, dataset: Dataset, devices: Sequence[Any], steps: int
 ) -> tuple[Network, Trainer, Evaluator, Batches]:
-    """Build everything that a run needs.
+    """Build the network, trainer, evaluator and batch order of a run.
 
     Args:
         spec: A resolved spec.
         dataset: Its data.
         devices: MXNet contexts.
-        steps: Steps in all.
+        steps: Total number of steps, for the learning rate schedule.
 
     Raises:
-        SpecError: The network or a norm can't be built so.
+        SpecError: The network or a norm can't be built from its parameters.
     """
     network = build(
         spec.model,
@@ -68,15 +66,15 @@ def assemble(
         hybridize=hybridize,
         threads=worker_threads.choose_threads(operations(network, dataset.shape), spec.training.batch_size),
     )
-    at_once = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
+    batch_size = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
     evaluated, pixels = prepare_examples(
         dataset,
         spec.evaluation.splits,
         network,
         augmenter,
         devices[0],
-        at_once=at_once is None,
+        at_once=batch_size is None,
         hybridize=hybridize,
     )
-    evaluator = Evaluator(network, loss, evaluated, at_once, pixels=pixels, hybridize=hybridize)
+    evaluator = Evaluator(network, loss, evaluated, batch_size, pixels=pixels, hybridize=hybridize)
     return network, trainer, evaluator, batches

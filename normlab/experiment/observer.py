@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it."""
+"""The callbacks through which a run reports its progress."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Plan:
 
     Attributes:
         name: The spec's name.
-        label: Its norm, in a word.
+        label: A short label of its norm.
         seed: Its seed.
-        devices: The devices, as text.
-        directory: Where its files go.
-        first_step: Steps already taken.
-        steps: Steps in all.
+        devices: Names of its devices.
+        directory: The run directory.
+        first_step: Number of steps already taken.
+        steps: Total number of steps.
     """
 
     name: str
@@ -32,22 +32,22 @@ class Plan:
 
 
 class Observer:
-    """Watches a run; a subclass overrides what it wants to see."""
+    """Observes a run. Each method does nothing; override the ones you need."""
 
     def started(self, plan: Plan) -> None:
-        """Training begins."""
+        """Called when training begins."""
 
     def stepped(self, step: int) -> None:
-        """So many steps are taken."""
+        """Called after each training step with the number of steps taken."""
 
     def evaluated(self, record: Record) -> None:
-        """An evaluation is done and stored."""
+        """Called after each evaluation, once its record is stored."""
 
     def warned(self, message: str) -> None:
-        """Something is not as the person may think."""
+        """Called with each warning."""
 
     def finished(self, history: History) -> None:
-        """The run ended and its result is stored."""
+        """Called when the run has ended and its result is stored."""
 
     def reused(self, history: History) -> None:
-        """The run was done before; this is what was stored."""
+        """Called instead of the others when the run is already stored."""

@@ -1,4 +1,4 @@
-"""How a run that was stopped is taken up: which checkpoint, with which history, and what may have changed meanwhile."""
+"""Resume a stopped run: find its checkpoint, warn of what has changed since, and restore its history."""
 
 from __future__ import annotations
 
@@ -11,72 +11,74 @@ from normlab.runs.files import write_atomically
 from normlab.runs.history import Header, HistoryWriter
 from normlab.runs.history_file import read_history
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loads NumPy
     from normlab.runs.checkpoint import Checkpoint, Generations
 
 Warn = Callable[[str], None]
 
-#: Packages of which the last bits of a run may depend.
+#: Packages whose version can change the last bits of a run.
 PACKAGES = ("normlab", "mxnet", "gluoncv", "numpy", "scipy")
 
 
-def resumable(generations: Generations, run: str, surroundings: Mapping[str, Any], warn: Warn) -> Checkpoint | None:
-    """The newest whole checkpoint of a run; without one, the run begins anew and None is given.
+def find_checkpoint(
+    checkpoints: Generations, run: str, environment: Mapping[str, Any], warn: Warn
+) -> Checkpoint | None:
+    """Return the newest intact checkpoint of a run, or None if the run has to start from the beginning.
 
     Args:
-        generations: The run's checkpoints.
+        checkpoints: The run's checkpoints.
         run: The run's identity.
-        surroundings: What `normlab.runs.environment.environment` gave for this process.
-        warn: Is told of damaged checkpoints, and of versions that are not those of the checkpoint.
+        environment: The current environment, from `normlab.runs.environment.environment`.
+        warn: Called for each damaged checkpoint, and if versions have changed since the checkpoint was stored.
 
     Raises:
-        CheckpointError: The checkpoint is another run's.
-        StorageError: It is of a newer format, or can't be read.
+        CheckpointError: The checkpoint belongs to another run.
+        StorageError: The checkpoint has a newer format, or can't be read.
     """
-    generations.tidy()
-    found = generations.newest(warn, discard=True)
+    checkpoints.tidy()
+    found = checkpoints.newest(warn, discard=True)
     if found is None:
-        if generations.paths():
-            warn(f"{generations.folder}: no checkpoint in it is whole; the run begins anew")
-            generations.clear()
+        if checkpoints.paths():
+            warn(f"{checkpoints.folder}: every checkpoint is damaged; the run starts over")
+            checkpoints.clear()
         return None
     if found.run != run:
         raise CheckpointError(
-            f"{generations.folder}: of run {found.run[:10]}; expected {run[:10]}; "
-            "remove it, or begin the run anew with --again"
+            f"{checkpoints.folder}: the checkpoint belongs to run {found.run[:10]}; expected run {run[:10]}; "
+            "remove it, or use --again to start the run over"
         )
-    now = made_with(surroundings)
-    changed = sorted(name for name in {*now, *found.made_with} if now.get(name) != found.made_with.get(name))
+    now, before = fingerprint(environment), found.made_with
+    changed = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
     if changed:
-        told = ", ".join(f"{name} was {found.made_with.get(name, 'absent')[:40]}" for name in changed)
-        warn(f"changed since step {found.step}: {told}; the last bits may differ from those of a run never stopped")
+        listing = ", ".join(f"{name} was {before.get(name, 'absent')[:40]}" for name in changed)
+        warn(f"changed since step {found.step}: {listing}; the last bits may differ from those of an uninterrupted run")
     return found
 
 
-def take_up(path: Path, header: Header, checkpoint: Checkpoint | None, warn: Warn) -> HistoryWriter:
-    """The writer of a run's history: a new one, or one that goes on from a checkpoint.
+def open_history(path: Path, header: Header, checkpoint: Checkpoint | None, warn: Warn) -> HistoryWriter:
+    """Return a writer for a new history, or for one that continues after a checkpoint.
 
     Args:
-        path: The history file, which is brought to what the checkpoint holds of it.
+        path: The history file; its content is replaced by the history in the checkpoint.
         header: The first line of a new history.
-        checkpoint: Where the run goes on, None at its start.
-        warn: Is told if the file was damaged.
+        checkpoint: The checkpoint to continue from, None at the start of a run.
+        warn: Called if the file is damaged.
 
     Raises:
-        StorageError: It can't be written.
+        StorageError: The file can't be written.
     """
     if checkpoint is None:
         return HistoryWriter(path, header)
     try:
         read_history(path)
     except StorageError as error:
-        warn(f"{error.args[0].split(';')[0]}; it is taken from the checkpoint")
+        warn(f"{error.args[0].split(';')[0]}; restored from the checkpoint")
     write_atomically(path, checkpoint.history)
     return HistoryWriter.resume(path, after_step=checkpoint.step)
 
 
-def made_with(surroundings: Mapping[str, Any]) -> dict[str, str]:
-    """Of the surroundings of a run, what its last bits may depend on, as text by name."""
-    versions = {name: str(surroundings["versions"][name]) for name in PACKAGES}
-    plugins = {f"plugin {Path(plugin['file']).name}": plugin["sha256"] for plugin in surroundings["plugins"]}
-    return {**versions, **plugins, "processor": surroundings["processor"]}
+def fingerprint(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions, plugin hashes and processor that the last bits of a run may depend on."""
+    versions = {name: str(environment["versions"][name]) for name in PACKAGES}
+    plugins = {f"plugin {Path(plugin['file']).name}": plugin["sha256"] for plugin in environment["plugins"]}
+    return {**versions, **plugins, "processor": environment["processor"]}

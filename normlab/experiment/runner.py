@@ -1,4 +1,4 @@
-"""One run, end to end: a spec becomes parts, parts are trained, and a run directory holds what came out."""
+"""Run one experiment from its spec to a complete run directory."""
 
 from __future__ import annotations
 
@@ -18,110 +18,113 @@ from normlab.catalog.signature import build
 from normlab.errors import DataError, ExitStatus, Interrupted, NormlabError, SpecError, StorageError
 from normlab.experiment.observer import Observer, Plan
 from normlab.experiment.parts import catalog_parts, resolve, run_directory
-from normlab.experiment.resume import made_with, resumable, take_up
-from normlab.experiment.stopping import Stop, Stopped, stoppable
+from normlab.experiment.resume import find_checkpoint, fingerprint, open_history
+from normlab.experiment.stopping import Stop, Stopped, accept_stop_requests
 from normlab.runs.directory import CHECKPOINT, RunDirectory
 from normlab.runs.environment import environment
 from normlab.runs.files import write_atomically, write_json
 from normlab.runs.history import HISTORY, RESULT, Header, History, Result, Status
+from normlab.spec import Spec
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # load NumPy or MXNet
     from normlab.datasets.base import Dataset
     from normlab.experiment.session import Session
     from normlab.models.network import Network
-    from normlab.spec import Spec
     from normlab.training.batches import Batches
     from normlab.training.evaluation import Evaluator
     from normlab.training.loop import Trainer
 
-__all__ = ["Observer", "Plan", "run"]
-
 
 def run(spec: Spec, *, out: str | Path = "runs", again: bool = False, observer: Observer | None = None) -> History:
-    """Train what a spec says, and store the run; one that was stopped goes on from its newest checkpoint.
+    """Train the experiment that a spec describes, and store the run.
+
+    A run that is already stored is returned without training. A run that was stopped is resumed from its newest
+    checkpoint.
 
     Args:
         spec: The experiment.
-        out: Where run directories go.
-        again: Train from the start, even if this very run is stored already, wholly or in part.
-        observer: Is told what happens.
+        out: The folder of all run directories.
+        again: Train from the beginning, even if the run is stored or can be resumed.
+        observer: Receives progress and warnings.
 
     Returns:
         The run's history, with its result and directory.
 
     Raises:
-        SpecError: A part is unknown, a parameter unfit, a device absent.
+        SpecError: A part is unknown, a parameter is invalid, or a device does not exist.
         PluginError: A plugin that the spec needs can't be used.
-        DataError: The data are absent or damaged.
-        StorageError: The run directory can't be written, or another process trains this run.
-        CheckpointError: The run's checkpoint is of another network or optimizer.
-        Interrupted: Ctrl-C or SIGTERM stopped it; what was reached is stored.
+        DataError: The data are missing or damaged.
+        StorageError: The run directory can't be written, or another process is training this run.
+        CheckpointError: The checkpoint belongs to another network or optimizer.
+        Interrupted: Ctrl-C or SIGTERM stopped the run; its progress is stored.
     """
-    watcher = observer or Observer()
-    known = catalog(spec.plugins)
-    known.require_explicit()
-    for warning in known.warnings:
-        watcher.warned(warning)
-    spec = resolve(spec, known)
-    with ThreadPoolExecutor(1) as pool:  # reading and unpacking the data takes as long as MXNet takes to import
+    observer = observer or Observer()
+    entries = catalog(spec.plugins)
+    entries.require_explicit()
+    for warning in entries.warnings:
+        observer.warned(warning)
+    spec = resolve(spec, entries)
+    with ThreadPoolExecutor(1) as pool:  # loading the data takes about as long as importing MXNet
         loading = pool.submit(spec.dataset.entry.load, **spec.dataset.parameters)
-        from normlab.backend.devices import resolve_devices  # noqa: PLC0415 - MXNet is imported while the data load
+        from normlab.backend.devices import resolve_devices  # noqa: PLC0415 - imports MXNet meanwhile
 
-        devices = resolve_devices(spec.device, watcher.warned)
+        devices = resolve_devices(spec.device, observer.warned)
         dataset = loading.result()
     folder = run_directory(spec, out, devices, dataset.digest)
     stored = None if again else folder.stored()
     if stored is not None:
-        watcher.reused(stored)
+        observer.reused(stored)
         return stored
-    return _Run(spec, dataset, devices, folder, watcher, again).history()
+    return _Run(spec, dataset, devices, folder, observer, again).execute()
 
 
 @dataclass
 class _Run:
-    """A run that is not stored yet."""
+    """A run that is not stored yet, or not to its end."""
 
     spec: Spec
     dataset: Dataset
     devices: list[Any]
     folder: RunDirectory
-    watcher: Observer
+    observer: Observer
     again: bool
     started: float = field(default_factory=time.perf_counter)
 
-    def history(self) -> History:
-        """Build, train, store."""
+    def execute(self) -> History:
+        """Build, train and store the run."""
         built = self._build()
         for note in built[0].notes:
-            self.watcher.warned(note)
+            self.observer.warned(note)
         with self.folder.claimed() as is_alone:
             if not is_alone:
-                self.watcher.warned(f"{self.folder.path}: no locks here: see that no other process trains this run")
-            # another process may have ended it meanwhile
+                self.observer.warned(
+                    f"{self.folder.path}: the file system has no locks; make sure that no other process trains this run"
+                )
+            # another process may have finished it in the meantime
             stored = None if self.again else self.folder.stored()
             if stored is not None:
-                self.watcher.reused(stored)
+                self.observer.reused(stored)
                 return stored
-            with stoppable() as stop, self._session(stop, *built) as session:
-                return self._trained(session)
+            with accept_stop_requests() as stop, self._session(stop, *built) as session:
+                return self._train(session)
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
+        """Total number of steps."""
         training = self.spec.training
         if training.steps is not None:
             return training.steps
-        assert training.epochs is not None  # noqa: S101 - a spec has one of the two
+        assert training.epochs is not None  # noqa: S101 - a spec has steps or epochs
         return max(1, round(training.epochs * len(self.dataset.splits["train"]) / training.batch_size))
 
     def _build(self) -> tuple[Network, Trainer, Evaluator, Batches]:
-        from normlab.experiment.assembly import assemble  # noqa: PLC0415 - needs MXNet, which specs are checked without
+        from normlab.experiment.assembly import assemble  # noqa: PLC0415 - imports MXNet
 
         self._check_sizes()
         for index, part in enumerate(self.spec.augmentation):
-            with _placed(self.spec, "augmentation", index):
+            with _locate_errors(self.spec, "augmentation", index):
                 build(part).check(self.dataset)
-        with _placed(self.spec, "model"):
+        with _locate_errors(self.spec, "model"):
             return assemble(self.spec, self.dataset, self.devices, self.steps)
 
     def _check_sizes(self) -> None:
@@ -130,12 +133,15 @@ class _Run:
         if missing:
             raise DataError(
                 f"evaluation.splits: data set {self.dataset.name} has no {missing[0]} split; "
-                f"it has {', '.join(self.dataset.splits)}"
+                f"expected some of {', '.join(self.dataset.splits)}"
             )
         size, examples = spec.training.batch_size, len(self.dataset.splits["train"])
         place = spec.document.place(("training", "batch_size"))
         if size % len(self.devices):
-            raise SpecError(f"{place}: training.batch_size: {size} can't be shared by {len(self.devices)} devices")
+            raise SpecError(
+                f"{place}: training.batch_size: {size}; "
+                f"expected a multiple of {len(self.devices)}, the number of devices"
+            )
         if size > examples:
             raise SpecError(f"{place}: training.batch_size: {size}; expected at most the {examples} training examples")
 
@@ -143,22 +149,22 @@ class _Run:
     def _session(
         self, stop: Stop, network: Network, trainer: Trainer, evaluator: Evaluator, batches: Batches
     ) -> Iterator[Session]:
-        """Open the run directory, and take up what is in it."""
-        from normlab.experiment.session import Session  # noqa: PLC0415 - needs MXNet, which specs are checked without
-        from normlab.runs.checkpoint import Generations  # noqa: PLC0415 - loads numpy
+        """Prepare the run directory, and resume the run from a checkpoint in it."""
+        from normlab.experiment.session import Session  # noqa: PLC0415 - imports MXNet
+        from normlab.runs.checkpoint import Generations  # noqa: PLC0415 - loads NumPy
 
-        spec, path, watcher = self.spec, self.folder.path, self.watcher
+        spec, path, observer = self.spec, self.folder.path, self.observer
         devices = tuple(str(device) for device in self.devices)
-        surroundings = environment(devices, [part.entry.source._asdict() for part in catalog_parts(spec)])
+        current = environment(devices, [part.entry.source._asdict() for part in catalog_parts(spec)])
         self.folder.prepare()
-        generations = Generations(path / CHECKPOINT)
+        checkpoints = Generations(path / CHECKPOINT)
         if self.again:
-            generations.clear()
-        checkpoint = resumable(generations, self.folder.identity, surroundings, watcher.warned)
+            checkpoints.clear()
+        checkpoint = find_checkpoint(checkpoints, self.folder.identity, current, observer.warned)
         write_atomically(path / "spec.yaml", spec.to_yaml())
-        write_json(path / "environment.json", surroundings)
+        write_json(path / "environment.json", current)
         header = Header(spec.name, spec.label, spec.seed, spec.evaluation.splits, self.folder.identity)
-        with take_up(path / HISTORY, header, checkpoint, watcher.warned) as writer:
+        with open_history(path / HISTORY, header, checkpoint, observer.warned) as writer:
             session = Session(
                 spec=spec,
                 steps=self.steps,
@@ -167,58 +173,58 @@ class _Run:
                 evaluator=evaluator,
                 batches=batches,
                 writer=writer,
-                generations=generations,
-                watcher=watcher,
-                made_with=made_with(surroundings),
+                checkpoints=checkpoints,
+                observer=observer,
+                environment=fingerprint(current),
                 started=self.started,
                 stop=stop,
             )
             if checkpoint is not None:
                 session.resume(checkpoint)
-            watcher.started(Plan(spec.name, spec.label, spec.seed, devices, path, session.step, self.steps))
+            observer.started(Plan(spec.name, spec.label, spec.seed, devices, path, session.step, self.steps))
             yield session
 
-    def _trained(self, session: Session) -> History:
+    def _train(self, session: Session) -> History:
         try:
             session.train()
         except Stopped:
-            self._told(session, "interrupted").save(self.folder.path / RESULT)
-            raise _interrupted(session) from None
+            self._describe(session, "interrupted").save(self.folder.path / RESULT)
+            raise _interruption(session) from None
         except Exception as error:
             message = str(error) if isinstance(error, NormlabError) else f"unexpected {type(error).__name__}: {error}"
-            with suppress(StorageError):  # the disk may be what failed
-                replace(self._told(session, "failed"), message=message).save(self.folder.path / RESULT)
+            with suppress(StorageError):  # a full disk may be the error that is reported
+                replace(self._describe(session, "failed"), message=message).save(self.folder.path / RESULT)
             raise
         session.save(keep=1)
         self._result(session).save(self.folder.path / RESULT)
-        done = History.load(self.folder.path)
-        self.watcher.finished(done)
-        return done
+        history = History.load(self.folder.path)
+        self.observer.finished(history)
+        return history
 
-    def _told(self, session: Session, status: Status) -> Result:
-        """A result with what is known without looking at the network, which may be busy with an evaluation."""
+    def _describe(self, session: Session, status: Status) -> Result:
+        """Return the result without reading the network, which may be in the middle of an evaluation."""
         history = History(session.writer.header, tuple(session.writer.records))
         return Result(
             status=status,
             steps=session.step,
             seconds=session.seconds,
-            training_seconds=session.stopwatch.spent("training"),
-            evaluation_seconds=session.stopwatch.spent("evaluation"),
+            training_seconds=session.stopwatch.seconds("training"),
+            evaluation_seconds=session.stopwatch.seconds("evaluation"),
             final=history.final(),
             best=history.best(),
             digests={"data": self.dataset.digest, "initialization": session.network.initialization_digest},
         )
 
     def _result(self, session: Session) -> Result:
-        from normlab.models.audit import audit  # noqa: PLC0415 - needs MXNet, which specs are checked without
+        from normlab.models.audit import audit  # noqa: PLC0415 - imports MXNet
 
         step, layer = session.diverged or (None, None)
-        told = self._told(session, "completed" if session.diverged is None else "diverged")
+        result = self._describe(session, "completed" if session.diverged is None else "diverged")
         return replace(
-            told,
+            result,
             parameters_digest=session.network.digest(),
-            digests={**told.digests, **session.trainer.digests(session.step)},
-            message=_diverged_message(*session.diverged) if session.diverged else None,
+            digests={**result.digests, **session.trainer.digests(session.step)},
+            message=_describe_divergence(*session.diverged) if session.diverged else None,
             diverged_step=step,
             diverged_layer=layer,
             network={**audit(session.network, self.dataset.shape), "peak_memory": _peak_memory()},
@@ -226,27 +232,27 @@ class _Run:
 
 
 def _peak_memory() -> int:
-    """Bytes that the process held at most."""
+    """Return the peak memory of the process in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _interrupted(session: Session) -> Interrupted:
-    error = Interrupted(f"interrupted after step {session.step} of {session.steps}; it is stored, nothing is lost")
+def _interruption(session: Session) -> Interrupted:
+    error = Interrupted(f"interrupted after step {session.step} of {session.steps}; progress is saved")
     error.status = ExitStatus.TERMINATED if session.stop.number == signal.SIGTERM else ExitStatus.INTERRUPTED
     return error
 
 
-def _diverged_message(step: int, where: str) -> str:
+def _describe_divergence(step: int, where: str) -> str:
     return (
-        f"diverged: {where} is not finite at step {step}; accuracies from there on are missing\n"
+        f"diverged: {where} is not finite at step {step}; accuracies from this step on are missing\n"
         "try a smaller optimizer.learning_rate"
     )
 
 
 @contextmanager
-def _placed(spec: Spec, *path: str | int) -> Iterator[None]:
-    """Name the place of a block in errors that come up when its part is built."""
+def _locate_errors(spec: Spec, *path: str | int) -> Iterator[None]:
+    """Add the place of this key to each `SpecError` raised in the block."""
     try:
         yield
     except SpecError as error:

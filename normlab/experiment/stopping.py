@@ -1,4 +1,4 @@
-"""Stopping in good order: Ctrl-C and SIGTERM as a request that a training loop meets between two steps."""
+"""Turn Ctrl-C and SIGTERM into a stop request, which the training loop checks between two steps."""
 
 from __future__ import annotations
 
@@ -10,65 +10,65 @@ from types import FrameType
 
 
 class Stopped(BaseException):
-    """Somebody asked to stop; no `Exception`, so that no plugin takes it for an error of its own."""
+    """The run stops on request. Not an `Exception`, so that no plugin catches it by mistake."""
 
 
 class Stop:
-    """Whether to stop.
+    """A stop request, made by a signal handler and checked by the training loop.
 
     Attributes:
-        number: The signal that asked for it, None as long as none did.
+        number: The signal that requested the stop, None before any has.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._at_once = False
+        self._interrupts = False
 
     def request(self, number: int) -> None:
-        """Ask to stop; called by whoever handles the signal.
+        """Request a stop; signal handlers call this.
 
         Raises:
-            Stopped: The program is where it can stop at once.
+            Stopped: The program is inside `allow_interrupts`.
         """
         self.number = number
-        if self._at_once:
+        if self._interrupts:
             raise Stopped
 
     def check(self) -> None:
-        """Stop here if that was asked for.
+        """Stop here if a stop was requested.
 
         Raises:
-            Stopped: It was.
+            Stopped: It was requested.
         """
         if self.number is not None:
             raise Stopped
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Inside, a request stops the program wherever it is: for long work that changes nothing."""
-        self._at_once = True
+    def allow_interrupts(self) -> Iterator[None]:
+        """Let a request stop this block anywhere; meant for long work that changes no state."""
+        self._interrupts = True
         try:
             self.check()
             yield
         finally:
-            self._at_once = False
+            self._interrupts = False
 
 
 _active: list[Stop] = []
 
 
 def active() -> Stop | None:
-    """What a handler of signals is to ask, None if nothing runs that stops in good order."""
+    """Return the innermost `Stop` that a signal handler should ask, None if no run is active."""
     return _active[-1] if _active else None
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Inside, a signal asks to stop instead of breaking in anywhere.
+def accept_stop_requests() -> Iterator[Stop]:
+    """Let a signal request a stop in this block, rather than interrupt it anywhere.
 
-    The command line's own handlers know of this. Where Python's handler of Ctrl-C stands, as in a notebook, it is
-    replaced meanwhile: the first Ctrl-C asks, the second raises `KeyboardInterrupt` as ever. Signals reach the main
-    thread alone, so nothing changes in another.
+    The command line's signal handlers ask `active()`. If Python's own handler of Ctrl-C is installed, as in a
+    notebook, it is replaced inside the block: the first Ctrl-C requests a stop, the second raises `KeyboardInterrupt`
+    as usual. Python delivers signals to the main thread only, so the block changes nothing in other threads.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -78,7 +78,7 @@ def stoppable() -> Iterator[Stop]:
     _active.append(stop)
     try:
         if before is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _first)
+            signal.signal(signal.SIGINT, _request_stop)
         yield stop
     finally:
         if before is signal.default_int_handler:
@@ -86,7 +86,8 @@ def stoppable() -> Iterator[Stop]:
         _active.remove(stop)
 
 
-def _first(number: int, _: FrameType | None) -> None:
+def _request_stop(number: int, _: FrameType | None) -> None:
+    """Handle the first Ctrl-C, and leave the second to Python."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     stop = active()
     if stop is not None:

@@ -1,4 +1,4 @@
-"""A run, end to end, on small synthetic data."""
+"""Complete runs on small synthetic data."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ def parameters(history):
     return checkpoint.load(history.directory / "checkpoint")
 
 
-class Watcher(Observer):
+class EventRecorder(Observer):
     def __init__(self):
-        self.told = []
+        self.events = []
 
     def started(self, plan):
-        self.told.append(("started", plan.steps))
+        self.events.append(("started", plan.steps))
 
     def evaluated(self, record):
-        self.told.append(("evaluated", record.step))
+        self.events.append(("evaluated", record.step))
 
     def finished(self, history):
-        self.told.append(("finished", history.result.status))
+        self.events.append(("finished", history.result.status))
 
     def reused(self, history):
-        self.told.append(("reused", history.result.status))
+        self.events.append(("reused", history.result.status))
 
 
-def test_two_runs_of_one_spec_agree_to_the_bit(tmp_path):
+def test_two_runs_of_one_spec_are_bit_identical(tmp_path):
     first, second = (run(spec_of(), out=tmp_path / name) for name in "ab")
     assert first.same_as(second)
     assert first.result.parameters_digest == second.result.parameters_digest
@@ -58,7 +58,7 @@ def test_two_runs_of_one_spec_agree_to_the_bit(tmp_path):
         assert (value == parameters(second)[name]).all(), name
 
 
-def test_norms_of_one_seed_start_from_the_same_weights_and_see_the_same_batches(tmp_path):
+def test_norms_with_one_seed_share_initial_weights_and_batches(tmp_path):
     batch, none = (run(spec_of(f"norm={norm}"), out=tmp_path).result for norm in ("batch", "none"))
     assert batch.digests == none.digests
     assert batch.parameters_digest != none.parameters_digest
@@ -77,20 +77,20 @@ def test_accuracy_rises_and_records_are_uniform(tmp_path):
     assert set(history.as_dict()) == {"batch"}
 
 
-def test_a_stored_run_is_found_again_and_redone_on_demand(tmp_path):
+def test_stored_run_is_reused_unless_again(tmp_path):
     stored = run(spec_of(), out=tmp_path)
-    watcher = Watcher()
-    assert run(spec_of(), out=tmp_path, observer=watcher) == stored
-    assert watcher.told == [("reused", "completed")]
-    watcher = Watcher()
-    again = run(spec_of(), out=tmp_path, again=True, observer=watcher)
+    recorder = EventRecorder()
+    assert run(spec_of(), out=tmp_path, observer=recorder) == stored
+    assert recorder.events == [("reused", "completed")]
+    recorder = EventRecorder()
+    again = run(spec_of(), out=tmp_path, again=True, observer=recorder)
     assert again.directory == stored.directory
     assert again.same_as(stored)
-    assert watcher.told[0] == ("started", 30)
-    assert watcher.told[-1] == ("finished", "completed")
+    assert recorder.events[0] == ("started", 30)
+    assert recorder.events[-1] == ("finished", "completed")
 
 
-def test_what_changes_the_bits_changes_the_directory_and_what_does_not_does_not(tmp_path):
+def test_directory_depends_on_the_settings_that_change_the_result(tmp_path):
     base = run(spec_of(), out=tmp_path).directory
     assert run(spec_of("description=words"), out=tmp_path).directory == base
     others = {run(spec_of(change), out=tmp_path).directory for change in ("seed=1", "norm.epsilon=0.1")}
@@ -98,13 +98,13 @@ def test_what_changes_the_bits_changes_the_directory_and_what_does_not_does_not(
     assert len(others) == 2
 
 
-def test_the_stored_spec_runs_to_the_same_bits(tmp_path):
+def test_stored_spec_reproduces_the_run(tmp_path):
     first = run(spec_of(), out=tmp_path / "a")
     text = (first.directory / "spec.yaml").read_text()
     assert run(parse_spec(text), out=tmp_path / "b").result.parameters_digest == first.result.parameters_digest
 
 
-def test_run_directory_holds_what_is_promised(tmp_path):
+def test_run_directory_has_the_documented_files(tmp_path):
     directory = run(spec_of(), out=tmp_path).directory
     assert sorted(path.name for path in directory.iterdir()) == [
         "accuracy.svg",
@@ -122,13 +122,13 @@ def test_graph_and_imperative_runs_agree_to_rounding(tmp_path):
         np.testing.assert_allclose(parameters(imperative)[name], value, atol=1e-5, err_msg=name)
 
 
-def test_two_devices_train_as_one_does(tmp_path):
+def test_two_devices_train_like_one(tmp_path):
     one, two = (run(spec_of(f"device={device}", "norm=none"), out=tmp_path) for device in ("cpu", "[cpu:0, cpu:1]"))
     for name, value in parameters(one).items():
         np.testing.assert_allclose(parameters(two)[name], value, atol=1e-5, err_msg=name)
 
 
-def test_a_run_that_diverges_says_where_and_scores_nothing(tmp_path):
+def test_diverged_run_names_the_layer_and_has_no_accuracy(tmp_path):
     history = run(spec_of("norm=none", "optimizer.learning_rate=1e30"), out=tmp_path)
     result = history.result
     assert result.status == "diverged"
@@ -152,16 +152,16 @@ def test_a_run_that_diverges_says_where_and_scores_nothing(tmp_path):
         (["optimizer=sdg"], "did you mean 'sgd'"),
         (["loss=hinge"], "unknown loss"),
         (["training.batch_size=1000"], "batch_size.*at most the 256"),
-        (["device=[cpu:0, cpu:1, cpu:2]"], "can't be shared by 3 devices"),
+        (["device=[cpu:0, cpu:1, cpu:2]"], "expected a multiple of 3, the number of devices"),
     ],
 )
-def test_a_wrong_spec_is_refused_with_its_place_and_leaves_nothing(tmp_path, overrides, where):
+def test_invalid_spec_is_refused_with_its_place_and_leaves_no_files(tmp_path, overrides, where):
     with pytest.raises(SpecError, match=where):
         run(spec_of(*overrides), out=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
-def test_several_mistakes_are_told_at_once():
+def test_several_mistakes_are_reported_together():
     with pytest.raises(SpecError) as caught:
         experiment.run(spec_of("norm=bach", "optimizer.lerning_rate=1", "model.hidden=2"))
     lines = str(caught.value).splitlines()
@@ -169,18 +169,18 @@ def test_several_mistakes_are_told_at_once():
     assert all(": " in line for line in lines)
 
 
-def test_a_split_that_the_data_lack_is_refused(tmp_path):
+def test_missing_split_is_refused(tmp_path):
     with pytest.raises(DataError, match="validation"):
         run(spec_of("dataset.validation=0"), out=tmp_path)
 
 
-def test_an_output_that_is_no_directory_is_refused(tmp_path):
+def test_output_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         run(spec_of(), out=tmp_path / "file")
 
 
-def test_a_plugin_that_was_edited_is_trained_anew(tmp_path):
+def test_edited_plugin_gives_another_run(tmp_path):
     source = (
         "from normlab import Norm, NormLayer, hookimpl\n"
         "class Own(NormLayer):\n"

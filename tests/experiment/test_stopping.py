@@ -1,4 +1,4 @@
-"""Stopping in good order."""
+"""Stop requests by signals."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ import threading
 import pytest
 
 from normlab.experiment import stopping
-from normlab.experiment.stopping import Stop, Stopped, stoppable
+from normlab.experiment.stopping import Stop, Stopped, accept_stop_requests
 
 
-def press(number=signal.SIGINT):
+def send(number=signal.SIGINT):
     os.kill(os.getpid(), number)
 
 
-def test_ctrl_c_asks_first_and_breaks_in_the_second_time():
+def test_first_ctrl_c_requests_a_stop_and_the_second_interrupts():
     before = signal.getsignal(signal.SIGINT)
-    with stoppable() as stop:
+    with accept_stop_requests() as stop:
         stop.check()
-        press()
+        send()
         assert stop.number == signal.SIGINT
         with pytest.raises(Stopped):
             stop.check()
         with pytest.raises(KeyboardInterrupt):
-            press()
+            send()
     assert signal.getsignal(signal.SIGINT) is before
     assert stopping.active() is None
 
 
-def test_what_changes_nothing_is_stopped_at_once():
-    with stoppable() as stop:
-        with pytest.raises(Stopped), stop.at_once():
-            press()
+def test_request_interrupts_a_block_that_allows_it():
+    with accept_stop_requests() as stop:
+        with pytest.raises(Stopped), stop.allow_interrupts():
+            send()
         assert stop.number == signal.SIGINT
-        with pytest.raises(Stopped), stop.at_once():
-            pytest.fail("a request that came before is met at the door")
+        with pytest.raises(Stopped), stop.allow_interrupts():
+            pytest.fail("the block must not start after a request")
 
 
-def test_handlers_of_others_are_left_alone():
+def test_other_signal_handlers_are_kept():
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
     try:
-        with stoppable() as stop:
-            press()
+        with accept_stop_requests() as stop:
+            send()
             assert seen == [signal.SIGINT]
             assert stop.number is None
             assert stopping.active() is stop
@@ -52,15 +52,15 @@ def test_handlers_of_others_are_left_alone():
         signal.signal(signal.SIGINT, before)
 
 
-def test_request_is_no_exception_that_a_plugin_would_catch():
+def test_stopped_is_not_an_exception():
     assert not issubclass(Stopped, Exception)
 
 
-def test_other_threads_are_not_asked():
+def test_other_threads_accept_no_requests():
     seen = []
 
     def work():
-        with stoppable() as stop:
+        with accept_stop_requests() as stop:
             seen.extend([stopping.active(), stop.number])
 
     thread = threading.Thread(target=work)
@@ -69,15 +69,15 @@ def test_other_threads_are_not_asked():
     assert seen == [None, None]
 
 
-def test_the_innermost_is_asked():
-    with stoppable() as outer, stoppable() as inner:
+def test_innermost_stop_receives_the_request():
+    with accept_stop_requests() as outer, accept_stop_requests() as inner:
         assert stopping.active() is inner
         inner.request(signal.SIGTERM)
     assert (outer.number, inner.number) == (None, signal.SIGTERM)
 
 
-def test_nothing_is_asked_at_first():
+def test_new_stop_has_no_request():
     stop = Stop()
     stop.check()
-    with stop.at_once():
+    with stop.allow_interrupts():
         assert stop.number is None

@@ -1,4 +1,4 @@
-"""Point 6: many processes in one folder, two at one run, locks of the dead, a cache that many want to fill."""
+"""Point 6: many processes in one root, two on one run, locks of dead processes, one download for many."""
 
 from __future__ import annotations
 
@@ -42,38 +42,39 @@ assert {name: one.contents for name, one in store.load(tiny(sys.argv[1])).items(
 """
 
 
-def program(text: str, *arguments) -> subprocess.Popen:
+def start(text: str, *arguments) -> subprocess.Popen:
+    """Start a Python program in a new process."""
     command = [sys.executable, "-c", text, *map(str, arguments)]
     return subprocess.Popen(
         command, env=environment(OMP_NUM_THREADS="1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def one_root(folder: Path, processes: int = 16, runs: int = 25) -> Tally:
-    """Processes that train different runs into one root at the same time."""
-    tally = Tally(f"runs of {processes} processes in one root, each in a directory of its own, none lost")
-    started = [program(MANY, folder, number, runs) for number in range(processes)]
+def share_root(folder: Path, processes: int = 16, runs: int = 25) -> Tally:
+    """Train different runs in one root from many processes at the same time."""
+    tally = Tally(f"runs of {processes} processes in one root: each in its own directory, none lost")
+    started = [start(MANY, folder, number, runs) for number in range(processes)]
     with ThreadPoolExecutor(processes) as pool:
-        ending = [pool.submit(lambda one=one: (*one.communicate(), one.returncode)) for one in started]
-        while not all(one.done() for one in ending):
-            listed(folder)  # somebody looks on
+        endings = [pool.submit(lambda one=one: (*one.communicate(), one.returncode)) for one in started]
+        while not all(one.done() for one in endings):
+            listed(folder)  # a reader of the index, while runs are added
             time.sleep(0.5)
-        ended = [one.result() for one in ending]
-    told = [line for out, _, _ in ended for line in out.split()]
+        ended = [one.result() for one in endings]
+    reported = [line for out, _, _ in ended for line in out.split()]
     errors = [error[-300:] for _, error, status in ended if status]
-    for name in told:
+    for name in reported:
         tally.add(is_whole(name), name)
     found = {str(path) for path in folder.glob("small/*")}
-    for _ in range(processes * runs - len(told)):
-        tally.add(kept=False, told=f"a run is lost: {errors}")
-    if found != set(told):
-        tally.broken.append(f"{len(found)} directories of {len(set(told))} runs: {errors}")
+    for _ in range(processes * runs - len(reported)):
+        tally.add(kept=False, message=f"a run is lost: {errors}")
+    if found != set(reported):
+        tally.broken.append(f"{len(found)} directories of {len(set(reported))} runs: {errors}")
     return tally
 
 
-def index(root: Path) -> Tally:
-    """The list of runs out of the index, against one that reads every directory."""
-    tally = Tally("runs in the index, told as a scan tells them")
+def compare_index(root: Path) -> Tally:
+    """Compare the list of runs from the index with one that reads every directory."""
+    tally = Tally("runs in the index: equal to a scan of all directories")
     scanned = {path: read_row(path) for path, _ in directories(str(root))}
     first = listed(root)
     (root / INDEX).unlink()
@@ -92,9 +93,9 @@ def is_whole(directory: str) -> bool:
     return history.steps == [1, 2] and history.result.status == "completed"
 
 
-def one_run(folder: Path, times: int = 5) -> Tally:
-    """Two processes at one run: the second says who has it, and the first is not disturbed."""
-    tally = Tally("second processes at a run in training, told who has it")
+def share_run(folder: Path, times: int = 5) -> Tally:
+    """Start a second process on a run in training: it names the owner, and the first process continues."""
+    tally = Tally("second processes on a run in training: refused, with the name of the owner")
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(SPEC)
     long = ("run", "small.yaml", "-s", "training.steps=1000000", "-s", "evaluation.every=50")
@@ -103,45 +104,45 @@ def one_run(folder: Path, times: int = 5) -> Tally:
         first.stdout.readline()
         for _ in range(times):
             second = normlab(*long, cwd=folder)
-            told = second.communicate(timeout=120)[1]
-            tally.add(second.returncode == 6 and f"in use by process {first.pid} on " in told, told)
+            errors = second.communicate(timeout=120)[1]
+            tally.add(second.returncode == 6 and f"in use by process {first.pid} on " in errors, errors)
         first.send_signal(signal.SIGINT)
-        told = first.communicate(timeout=60)[1]
-    tally.add(first.returncode == 130, told)
+        errors = first.communicate(timeout=60)[1]
+    tally.add(first.returncode == 130, errors)
     return tally
 
 
-def dead_owner(folder: Path, times: int = 10) -> Tally:
-    """A killed process leaves its file, not its lock."""
-    tally = Tally("locks of killed processes, free within a second")
+def kill_owner(folder: Path, times: int = 10) -> Tally:
+    """Kill the owner of a lock: its file remains, and the lock is free."""
+    tally = Tally("locks of killed processes: free within a second")
     folder.mkdir(parents=True)
     text = (
         "import sys, time; from normlab.runs.lock import locked\n"
         "with locked(sys.argv[1]): print('locked', flush=True); time.sleep(60)"
     )
     for _ in range(times):
-        with program(text, folder) as process:
+        with start(text, folder) as process:
             process.stdout.readline()
             try:
                 with locked(folder):
-                    tally.add(kept=False, told="locked twice")
+                    tally.add(kept=False, message="locked twice")
             except StorageError as error:
-                told = str(error)
+                message = str(error)
             process.kill()
             process.wait()
         begun = time.monotonic()
         with locked(folder):
             seconds = time.monotonic() - begun
             itself = owner(folder)
-        tally.add(seconds < 1 and f"process {process.pid} " in told and str(process.pid) not in itself, told)
+        tally.add(seconds < 1 and f"process {process.pid} " in message and str(process.pid) not in itself, message)
     return tally
 
 
-def one_download(folder: Path, processes: int = 16) -> Tally:
-    """Processes that want the same data of an empty cache."""
-    tally = Tally(f"data files that {processes} processes share, downloaded once")
+def share_download(folder: Path, processes: int = 16) -> Tally:
+    """Load the same data from many processes with an empty cache."""
+    tally = Tally(f"data files needed by {processes} processes: downloaded once")
     with served(gzips(), seconds=0.2) as (home, asked):
-        started = [program(FETCH, home, folder) for _ in range(processes)]
+        started = [start(FETCH, home, folder) for _ in range(processes)]
         errors = [one.communicate(timeout=300)[1] for one in started]
     for name in gzips():
         tally.add(asked[name] == 1 and not any(one.returncode for one in started), f"{name}: {asked} {errors}")
@@ -149,8 +150,8 @@ def one_download(folder: Path, processes: int = 16) -> Tally:
 
 
 def torture(folder: Path):
-    yield one_root(folder / "root")
-    yield index(folder / "root")
-    yield one_run(folder / "run")
-    yield dead_owner(folder / "lock")
-    yield one_download(folder / "cache")
+    yield share_root(folder / "root")
+    yield compare_index(folder / "root")
+    yield share_run(folder / "run")
+    yield kill_owner(folder / "lock")
+    yield share_download(folder / "cache")

@@ -1,7 +1,7 @@
-"""Point 2, second half: a failure, or the end of the process, at the k-th operation on a file, for every k.
+"""Point 2, second half: an error, or the end of the process, at the k-th file operation, for every k.
 
-The operations are those of Python's `os` that change something. Where a process ends, what it wrote is as the system
-has it: this finds an order of operations that is wrong, not a disk that lies about what it has synced.
+File operations are the functions of Python's `os` that change files. When a process ends, the operating system keeps
+what it has written. This finds a wrong order of operations, but not a disk that loses synced data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from tally import Tally
 
 from normlab.errors import StorageError
-from normlab.experiment.resume import PACKAGES, made_with, resumable, take_up
+from normlab.experiment.resume import PACKAGES, find_checkpoint, fingerprint, open_history
 from normlab.runs.checkpoint import Checkpoint, Generations
 from normlab.runs.directory import CHECKPOINT, RunDirectory
 from normlab.runs.history import HISTORY, RESULT, Header, History, Record, Result
@@ -29,8 +29,8 @@ GONE = 77
 
 
 @contextmanager
-def counting(act=None):
-    """Counts operations; at each, `act` may raise or end the process. Gives the list of what was done."""
+def count_operations(act=None):
+    """Yield the list of file operations so far; `act` gets their number, and may raise or end the process."""
     done = []
     real = {name: getattr(os, name) for name in OPERATIONS}
 
@@ -54,8 +54,8 @@ def counting(act=None):
             setattr(os, name, real[name])
 
 
-def refusing(number, at):
-    """Whatever the operation is, the system refuses it from there on, as a full disk does."""
+def refuse_from(number, at):
+    """Fail every operation from the `at`-th on, as a full disk does."""
 
     def act(count):
         if count >= at:
@@ -64,8 +64,8 @@ def refusing(number, at):
     return act
 
 
-def refusing_once(number, at):
-    """The system refuses this one operation."""
+def refuse_once(number, at):
+    """Fail the `at`-th operation only."""
 
     def act(count):
         if count == at:
@@ -74,7 +74,9 @@ def refusing_once(number, at):
     return act
 
 
-def ending(at):
+def exit_at(at):
+    """End the process at the `at`-th operation."""
+
     def act(count):
         if count == at:
             os._exit(GONE)
@@ -83,14 +85,14 @@ def ending(at):
 
 
 HEADER = Header("small", "batch", 0, ("test",), "f" * 64)
-SURROUNDINGS = {"versions": dict.fromkeys(PACKAGES, "1"), "plugins": [], "processor": "any"}
-MADE_WITH = made_with(SURROUNDINGS)
+ENVIRONMENT = {"versions": dict.fromkeys(PACKAGES, "1"), "plugins": [], "processor": "any"}
+FINGERPRINT = fingerprint(ENVIRONMENT)
 
 
 def checkpoint_of(step: int, history: bytes) -> Checkpoint:
     value = np.full((3, 2), step, np.float32)
     return Checkpoint(
-        HEADER.spec, step, step, step, 0.0, {"weight": value}, {"weight/0": -value}, {}, history, MADE_WITH
+        HEADER.spec, step, step, step, 0.0, {"weight": value}, {"weight/0": -value}, {}, history, FINGERPRINT
     )
 
 
@@ -99,54 +101,54 @@ def run_directory(out: Path) -> RunDirectory:
 
 
 def store_run(out: Path, last: int) -> None:
-    """What a run of `last` steps stores, without the training: it takes up what is there, and goes on to the end."""
+    """Resume a run and store what a run of `last` steps stores, without training."""
     run = run_directory(out)
     with run.claimed():
         run.prepare()
-        generations = Generations(run.path / CHECKPOINT)
-        found = resumable(generations, HEADER.spec, SURROUNDINGS, warned)
-        with take_up(run.path / HISTORY, HEADER, found, warned) as writer:
+        checkpoints = Generations(run.path / CHECKPOINT)
+        found = find_checkpoint(checkpoints, HEADER.spec, ENVIRONMENT, fail_on_warning)
+        with open_history(run.path / HISTORY, HEADER, found, fail_on_warning) as writer:
             for step in range(found.step + 1 if found else 1, last + 1):
                 writer.append(Record(step, step, step, step, {"test": step / 10}, {"test": 1 / step}))
                 checkpoint = checkpoint_of(step, writer.path.read_bytes())
-                generations.save(checkpoint, keep=1 if step == last else 2)
+                checkpoints.save(checkpoint, keep=1 if step == last else 2)
             history = History(HEADER, tuple(writer.records))
             Result("completed", last, 1, 1, 0, history.final(), history.best()).save(run.path / RESULT)
 
 
-def warned(message: str) -> None:
-    raise AssertionError(f"warned without a cause: {message}")
+def fail_on_warning(message: str) -> None:
+    raise AssertionError(f"unexpected warning: {message}")
 
 
-def faults(out: Path, least: int, last: int) -> list[str]:
-    """What is wrong where a run was stopped after it had said that the checkpoint of step `least` is stored."""
+def find_faults(out: Path, least: int, last: int) -> list[str]:
+    """Return what is wrong in a stopped run that had reported the checkpoint of step `least` as stored."""
     folder = run_directory(out).path
-    found = Generations(folder / CHECKPOINT).newest(warned)
+    found = Generations(folder / CHECKPOINT).newest(fail_on_warning)
     wrong = []
     if (found.step if found else 0) < least:
         wrong.append(f"checkpoint of step {found and found.step}; expected {least} at least")
     if found and not (found.parameters["weight"] == found.step).all():
         wrong.append("checkpoint with values of another step")
     if (folder / RESULT).exists() and (found is None or found.step != last):
-        wrong.append("success without its checkpoint")
+        wrong.append("completed without its last checkpoint")
     return wrong
 
 
-def end_after(out: Path, last: int) -> list[str]:
-    """What is wrong once the run is taken up, and has ended."""
+def find_faults_after_resume(out: Path, last: int) -> list[str]:
+    """Resume the run to its end, and return what is wrong with it."""
     store_run(out, last)
     folder = run_directory(out).path
     history = History.load(folder)
     wrong = [] if history.steps == list(range(1, last + 1)) else [f"steps {history.steps}"]
     wrong += [str(path) for path in folder.rglob("*") if path.name.startswith(".")]
-    return wrong + faults(out, last, last)
+    return wrong + find_faults(out, last, last)
 
 
-def crash_in_storing(folder: Path, last: int = 4, hows=("exit", *REFUSALS)) -> Tally:
-    """The end of the process, or a refusal, at every operation with which a run of some checkpoints is stored."""
-    tally = Tally("crash points in storing, last verified checkpoint whole and run taken up to its end")
+def crash_while_storing(folder: Path, last: int = 4, hows=("exit", *REFUSALS)) -> Tally:
+    """End the process, or fail the operation, at every file operation of a run that stores checkpoints."""
+    tally = Tally("crash points while storing: last verified checkpoint intact, run resumed to its end")
     folder.mkdir(parents=True, exist_ok=True)
-    with counting() as done:
+    with count_operations() as done:
         store_run(folder / "whole", last)
     for at in range(1, len(done) + 1):
         for how in hows:
@@ -155,43 +157,43 @@ def crash_in_storing(folder: Path, last: int = 4, hows=("exit", *REFUSALS)) -> T
             if child == 0:
                 _store_until(place, at, how, last)
             _, status = os.waitpid(child, 0)
-            told = (folder / f"{at}-{how}.told").read_text().split()
-            wrong = faults(place, int(told[-1]) if told else 0, last)
+            stored = (folder / f"{at}-{how}.stored").read_text().split()
+            wrong = find_faults(place, int(stored[-1]) if stored else 0, last)
             wrong += [] if os.waitstatus_to_exitcode(status) == GONE else [f"ended with {status}"]
-            wrong += end_after(place, last)
+            wrong += find_faults_after_resume(place, last)
             tally.add(not wrong, f"operation {at} ({done[at - 1]}), {how}: {wrong}")
             shutil.rmtree(place)
     return tally
 
 
 def _store_until(place: Path, at: int, how, last: int) -> None:
-    """In a process of its own, which tells each checkpoint that is said to be stored."""
-    with (place.parent / f"{place.name}.told").open("w") as told:
+    """Run in the forked process, and write the step of each checkpoint reported as stored to a file."""
+    with (place.parent / f"{place.name}.stored").open("w") as file:
         save = Generations.save
 
-        def telling(self, checkpoint, *, keep):
+        def save_and_report(self, checkpoint, *, keep):
             path = save(self, checkpoint, keep=keep)
-            os.pwrite(told.fileno(), f"{checkpoint.step:3d}".encode(), 3 * checkpoint.step)
+            os.pwrite(file.fileno(), f"{checkpoint.step:3d}".encode(), 3 * checkpoint.step)
             return path
 
-        Generations.save = telling
+        Generations.save = save_and_report
         try:
-            with counting(ending(at) if how == "exit" else refusing_once(how, at)):
+            with count_operations(exit_at(at) if how == "exit" else refuse_once(how, at)):
                 store_run(place, last)
         except StorageError:
             os._exit(GONE)
-        except BaseException as error:  # noqa: BLE001 - told by the status
+        except BaseException as error:  # noqa: BLE001 - reported by the exit status
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
             os._exit(1)
-        # only the removal of the lock's file may be refused without a word
+        # only the removal of the lock's file may fail silently
         os._exit(GONE if how != "exit" and (run_directory(place).path / RESULT).exists() else 2)
 
 
 def torture(folder: Path):
-    yield crash_in_storing(folder)
+    yield crash_while_storing(folder)
 
 
 if __name__ == "__main__":
-    # in a process without MXNet, which is quick to copy
-    tally = crash_in_storing(Path(sys.argv[1]), int(sys.argv[2]), ("exit", *REFUSALS)[: int(sys.argv[3])])
-    sys.stdout.write(json.dumps([tally.what, tally.tried, tally.broken]))
+    # a process without MXNet is fast to fork
+    tally = crash_while_storing(Path(sys.argv[1]), int(sys.argv[2]), ("exit", *REFUSALS)[: int(sys.argv[3])])
+    sys.stdout.write(json.dumps([tally.promise, tally.tried, tally.broken]))

@@ -1,4 +1,4 @@
-"""Point 5: what is no longer finite stops the run at the next evaluation, and is told with step and layer."""
+"""Point 5: a value that is not finite stops the run at the next evaluation, and the result has its step and layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from normlab.runs.history import History
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The step at which something stops being finite, and the evaluation that finds it.
+#: The step at which a value becomes non-finite, and the evaluation that detects it.
 BAD, FOUND = 7, 10
 
 PLUGIN = f'''
@@ -24,7 +24,7 @@ from normlab import Norm, NormLayer, hookimpl
 from normlab.norms.ways import NormGradient, NormProject
 
 class Overflow(NormLayer):
-    """Gives infinity from a step on."""
+    """Returns infinity from a step on."""
     def __init__(self, **site):
         super().__init__(**site)
         self.state("passes", "zeros")
@@ -36,8 +36,8 @@ class Overflow(NormLayer):
         late = F.BlockGrad(F.slice_axis(passes, axis=0, begin=0, end=1)) >= {BAD - 1}
         return F.broadcast_div(x, F.reshape(1 - late, shape=(1, 1)))
 
-class Spoilt(NormGradient):
-    """A gradient of NaN at one step, in one parameter."""
+class NanGradient(NormGradient):
+    """Makes the gradient of one parameter NaN in one step."""
     def __init__(self):
         self.calls = 0
     def prepare(self, network):
@@ -48,8 +48,8 @@ class Spoilt(NormGradient):
         self.calls += 1
         return gradient * float("nan") if self.calls == {BAD} else gradient
 
-class Hole(NormProject):
-    """One weight of NaN, right before an evaluation: one step later all are."""
+class NanWeight(NormProject):
+    """Makes one weight NaN right before an evaluation; one step later all would be."""
     def __init__(self):
         self.calls = 0
     def __call__(self, F, name, value):
@@ -64,13 +64,13 @@ class Hole(NormProject):
 @hookimpl
 def normlab_norms():
     yield Norm("overflow", layer=Overflow)
-    yield Norm("spoilt", gradient=Spoilt)
-    yield Norm("hole", project=Hole)
+    yield Norm("nan_gradient", gradient=NanGradient)
+    yield Norm("nan_weight", project=NanWeight)
 '''
 
 
-def cases(folder: Path) -> dict[str, tuple[list[str], str]]:
-    """Settings, and what must be named."""
+def make_cases(folder: Path) -> dict[str, tuple[list[str], str]]:
+    """Return the settings of each case, and a text that the name of the layer must contain."""
     folder.mkdir(parents=True, exist_ok=True)
     plugin = folder / "bad.py"
     plugin.write_text(PLUGIN)
@@ -78,16 +78,17 @@ def cases(folder: Path) -> dict[str, tuple[list[str], str]]:
     return {
         "learning rate 1e30": (["norm=none", "optimizer.learning_rate=1e30"], "dense"),
         "infinite activations": ([with_plugin, "norm=overflow"], ""),
-        "one weight of NaN": ([with_plugin, "norm=hole"], "dense1.weight"),
+        "one weight of NaN": ([with_plugin, "norm=nan_weight"], "dense1.weight"),
         **{
-            f"gradient of NaN, {name}": ([with_plugin, "norm=spoilt", *overrides], "")
+            f"gradient of NaN, {name}": ([with_plugin, "norm=nan_gradient", *overrides], "")
             for name, overrides in optimizers().items()
         },
     }
 
 
 def diverge(chosen: dict[str, tuple[list[str], str]], out: Path) -> Tally:
-    tally = Tally("runs that are no longer finite, stopped at the next evaluation and told")
+    """Train the cases: each run diverges at the next evaluation, and no file contains NaN."""
+    tally = Tally("runs that become non-finite: stopped at the next evaluation and reported")
     for name, (overrides, layer) in chosen.items():
         spec = spec_of("evaluation.every=5", "training={steps: 40, batch_size: 16}", *overrides)
         history = experiment.run(spec, out=out / name)
@@ -101,9 +102,9 @@ def diverge(chosen: dict[str, tuple[list[str], str]], out: Path) -> Tally:
     return tally
 
 
-def pixels(folder: Path) -> Tally:
-    """A pixel that is not finite: the data are refused, or the run says that it diverged; no accuracy of NaN."""
-    tally = Tally("pixels that are not finite, refused or told")
+def check_pixels(folder: Path) -> Tally:
+    """Train on data with a non-finite pixel: the data are refused or the run diverges; no accuracy is NaN."""
+    tally = Tally("non-finite pixels: refused or reported")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "small.yaml").write_text(SPEC)
     for value in (np.nan, np.inf):
@@ -112,13 +113,13 @@ def pixels(folder: Path) -> Tally:
         labels = np.arange(96) % 4
         np.savez(folder / "own.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
         run = normlab("run", "small.yaml", "-s", "dataset={name: arrays, path: own.npz}", "--json", cwd=folder)
-        out, told = run.communicate(timeout=120)
+        out, errors = run.communicate(timeout=120)
         accuracies = [record["test_accuracy"] for record in json.loads(out)["history"]] if out else [None]
-        kept = run.returncode in (3, 5) and accuracies[-1] is None and "Traceback" not in told
-        tally.add(kept, f"{value}: {run.returncode} {told}")
+        kept = run.returncode in (3, 5) and accuracies[-1] is None and "Traceback" not in errors
+        tally.add(kept, f"{value}: {run.returncode} {errors}")
     return tally
 
 
 def torture(folder: Path):
-    yield diverge(cases(folder), folder / "runs")
-    yield pixels(folder / "pixels")
+    yield diverge(make_cases(folder), folder / "runs")
+    yield check_pixels(folder / "pixels")

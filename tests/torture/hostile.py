@@ -1,4 +1,4 @@
-"""Point 7: files and names from a stranger: refused in a sentence, nothing runs, nothing is written elsewhere."""
+"""Point 7: files and names from an untrusted source: refused; no code runs, nothing is written outside the root."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from normlab.spec import load_spec
 NAMES = ["../x", "/etc/x", "a/b", "..", ".", ".hidden", "CON", "x" * 300, "a\nb", "a\0b", "%00", "~", "-rf"]
 
 
-def documents(folder: Path) -> Tally:
-    tally = Tally("hostile YAML files, refused with status 2 and a place")
+def load_documents(folder: Path) -> Tally:
+    """Load each hostile YAML file."""
+    tally = Tally("hostile YAML files: refused with status 2 and a place")
     folder.mkdir(parents=True)
     for name, (content, _) in HOSTILE.items():
         path = folder / "hostile.yaml"
         path.write_bytes(content)
         try:
-            tally.add(kept=False, told=f"{name} read as {load_spec(str(path))}")
+            tally.add(kept=False, message=f"{name} read as {load_spec(str(path))}")
         except SpecError as error:
             lines = str(error).splitlines()
             tally.add(error.status == 2 and len(lines) <= 21 and lines[0].startswith(str(path)), f"{name}: {error}")
     return tally
 
 
-def generated() -> Tally:
-    """2,000 random documents, and what the hostile ones cost, by the tests that hold it ordinarily with fewer."""
-    tally = Tally("tests of hostile YAML with 2,000 generated documents, under 0.2 s and 100 MB each")
+def load_generated_documents() -> Tally:
+    """Run the tests of random documents and of the cost of hostile ones, with 2,000 documents."""
+    tally = Tally("tests of hostile YAML with 2,000 generated documents: under 0.2 s and 100 MB each")
     chosen = ["tests/spec/test_hostile.py", "-k", "random or cost", "-q", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *chosen]
     done = subprocess.run(
@@ -48,9 +49,9 @@ def generated() -> Tally:
     return tally
 
 
-def names(folder: Path) -> Tally:
-    """Specs whose name is a path: refused, or kept inside the root."""
-    tally = Tally("names that are paths, nothing written outside the root")
+def run_hostile_names(folder: Path) -> Tally:
+    """Run specs whose name is a path: refused, or stored inside the root."""
+    tally = Tally("names that are paths: nothing written outside the root")
     folder.mkdir(parents=True)
     for name in NAMES:
         before = {path for path in folder.rglob("*") if "runs" not in path.parts}
@@ -68,15 +69,15 @@ def names(folder: Path) -> Tally:
     (folder / "linked" / "small").symlink_to(outside)
     try:
         experiment.run(spec_of(), out=folder / "linked")
-        told = "followed"
+        message = "followed"
     except NormlabError as error:
-        told = str(error)
-    tally.add("leads out of" in told and not list(outside.iterdir()), told)
+        message = str(error)
+    tally.add("leads out of" in message and not list(outside.iterdir()), message)
     return tally
 
 
 class Exploit:
-    """Makes a file when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,40 +86,40 @@ class Exploit:
         return os.mkdir, (str(self.path),)
 
 
-def pickles(folder: Path) -> Tally:
-    """Pickled objects in data and in checkpoints, under a manifest that is right: nothing of them runs."""
-    tally = Tally("files with pickled objects, refused and not run")
+def load_pickles(folder: Path) -> Tally:
+    """Load pickled objects from data and from checkpoints with a valid manifest: none is unpickled."""
+    tally = Tally("files with pickled objects: refused and not executed")
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(SPEC)
     trap = folder / "trap"
     objects = np.array([Exploit(trap)], dtype=object)
     np.savez(folder / "own.npz", train_images=objects, train_labels=objects, test_images=objects, test_labels=objects)
     run = normlab("run", "small.yaml", "-s", "dataset={name: arrays, path: own.npz}", cwd=folder)
-    told = run.communicate(timeout=120)[1]
-    tally.add(run.returncode == 5 and not trap.exists() and "Traceback" not in told, told)
+    errors = run.communicate(timeout=120)[1]
+    tally.add(run.returncode == 5 and not trap.exists() and "Traceback" not in errors, errors)
 
     history = experiment.run(spec_of(), out=folder / "runs")
-    generations = Generations(history.directory / "checkpoint")
-    files = {path.name: path.read_bytes() for path in generations.paths()[-1].iterdir()}
+    checkpoints = Generations(history.directory / "checkpoint")
+    files = {path.name: path.read_bytes() for path in checkpoints.paths()[-1].iterdir()}
     del files["manifest.json"]
     for number, name in enumerate((PARAMETERS, OPTIMIZER)):
         for at, content in enumerate((pickle.dumps(Exploit(trap)), (folder / "own.npz").read_bytes())):
-            write_sealed(generations.folder / f"9{number}{at:04d}", {**files, name: content})
+            write_sealed(checkpoints.folder / f"9{number}{at:04d}", {**files, name: content})
             warnings: list[str] = []
-            found = generations.newest(warnings.append)
+            found = checkpoints.newest(warnings.append)
             tally.add(found is not None and len(warnings) == 2 * number + at + 1 and not trap.exists(), warnings)
     return tally
 
 
-def unnamed(folder: Path) -> Tally:
-    """Python files that lie about: not imported unless the person names them."""
-    tally = Tally("Python files beside a spec, not imported unasked")
+def run_beside_python_files(folder: Path) -> Tally:
+    """Run a spec in a folder with Python files: none is imported, since none is named."""
+    tally = Tally("Python files beside a spec: not imported unless named")
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(SPEC)
     for name in ("normlab_plugin", "plugin", "mxnet", "numpy", "sitecustomize", "conftest"):
         (folder / f"{name}.py").write_text("import os\nos.mkdir('trap')\n")
     command = [str(Path(sys.executable).parent / "normlab"), "run", "small.yaml"]
-    if not Path(command[0]).exists():  # `python -m` puts the current folder first, as Python does
+    if not Path(command[0]).exists():  # `python -m` always puts the current folder on the path
         return tally
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     tally.add(done.returncode == 0 and not (folder / "trap").exists(), done.stderr)
@@ -126,8 +127,8 @@ def unnamed(folder: Path) -> Tally:
 
 
 def torture(folder: Path):
-    yield documents(folder / "documents")
-    yield generated()
-    yield names(folder / "names")
-    yield pickles(folder / "pickles")
-    yield unnamed(folder / "unnamed")
+    yield load_documents(folder / "documents")
+    yield load_generated_documents()
+    yield run_hostile_names(folder / "names")
+    yield load_pickles(folder / "pickles")
+    yield run_beside_python_files(folder / "unnamed")

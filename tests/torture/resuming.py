@@ -1,4 +1,4 @@
-"""Point 1: a run that dies and is started again ends with the bits of one that never did."""
+"""Point 1: a run that is killed and resumed is bit-identical to an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drawing_plugin import PLUGIN
 from tally import Tally
-from trials import SPEC, Asking, Watcher, dice, differences, killed_and_resumed, spec_of
+from trials import SPEC, Interrupter, Recorder, find_differences, kill_and_resume, random_numbers, spec_of
 
 from normlab import experiment
 from normlab.catalog import catalog
@@ -26,12 +26,12 @@ IMAGES = (
     "training={steps: 6, batch_size: 8}",
     "evaluation.every=4",
 )
-#: Methods that are made to act beside another.
+#: Methods that need another method beside them, and that method.
 BESIDE = {"weight_standardization": "{name: group, groups: 2}, "}
 
 
 def optimizers() -> dict[str, list[str]]:
-    """Each optimizer, with momentum where it has one."""
+    """Return the settings of a case for each optimizer, and one for SGD with momentum."""
     rates = {"ftrl": 0.1, "adadelta": 1.0, "sgd": 0.05, "nag": 0.05, "lars": 0.05}
     cases = {
         name: [f"optimizer={{name: {name}, learning_rate: {rates.get(name, 0.01)}, weight_decay: 0.001}}"]
@@ -41,6 +41,7 @@ def optimizers() -> dict[str, list[str]]:
 
 
 def schedules() -> dict[str, list[str]]:
+    """Return the settings of a case for each schedule."""
     more = {
         "step": ", milestones: [4, 9]",
         "exponential": ", every: 2",
@@ -52,6 +53,7 @@ def schedules() -> dict[str, list[str]]:
 
 
 def others(folder: Path) -> dict[str, list[str]]:
+    """Return the settings of cases with random draws, several devices or other budgets."""
     folder.mkdir(parents=True, exist_ok=True)
     drawing = folder / "drawing.py"
     drawing.write_text(PLUGIN)
@@ -67,50 +69,50 @@ def others(folder: Path) -> dict[str, list[str]]:
 
 
 def norms() -> dict[str, list[str]]:
-    """Each method that comes with normlab, in a residual network, where all of them have a place."""
+    """Return the settings of a case for each shipped method, in a residual network, which has sites for all of them."""
     cases = {}
     for name, norm in catalog(third_party=False).norms.entries.items():
         if norm.source.distribution == "normlab":
-            # groups must divide the channels; by default there are 32 of them
+            # the number of groups must divide the channels; the default is 32
             grouped = ", groups: 2" if "groups" in {each.name for each in describe(norm.factories)} else ""
-            written = f"[{BESIDE.get(name, '')}{{name: {name}{grouped}}}]"
-            cases[name] = [*IMAGES, f"norm={written}", "optimizer={name: adam}"]
+            setting = f"[{BESIDE.get(name, '')}{{name: {name}{grouped}}}]"
+            cases[name] = [*IMAGES, f"norm={setting}", "optimizer={name: adam}"]
     return cases
 
 
-def resume(cases: dict[str, list[str]], folder: Path, what: str, *, deaths: int = 2) -> Tally:
-    """Each case once without a stop, once with deaths at random steps and checkpoints at other ones."""
-    tally = Tally(f"runs killed and resumed, equal to the bit: {what}")
+def resume(cases: dict[str, list[str]], folder: Path, what: str, *, kills: int = 2) -> Tally:
+    """Run each case uninterrupted, and again with kills at random steps and checkpoints at others."""
+    tally = Tally(f"runs killed and resumed, bit-identical: {what}")
     for name, overrides in cases.items():
-        numbers = dice(name)
+        numbers = random_numbers(name)
         spec = parse_spec(SPEC, "small.yaml", overrides)
         whole = experiment.run(spec, out=folder / name / "whole")
         last = whole.result.steps
         every = numbers.choice((1, 2, 3))
         often = spec_of(*overrides, f"training.checkpoint_every={every}")
-        steps = sorted(numbers.sample(range(every + 1, last + 1), deaths))
-        resumed, starts = killed_and_resumed(often, folder / name / "resumed", steps)
-        found = differences(whole, resumed)
+        steps = sorted(numbers.sample(range(every + 1, last + 1), kills))
+        resumed, starts = kill_and_resume(often, folder / name / "resumed", steps)
+        found = find_differences(whole, resumed)
         tally.add(not found and starts[-1] > 0, f"{name}, killed at {steps}, started at {starts}: {found}")
     return tally
 
 
 def interrupt(folder: Path) -> Tally:
-    """Ctrl-C after each step of a run, and during each evaluation: no step is done twice."""
-    tally = Tally("runs interrupted after any step and resumed there, equal to the bit")
+    """Interrupt a run after each of its steps, and resume it there."""
+    tally = Tally("runs interrupted after each step and resumed there: bit-identical")
     overrides = ["optimizer={name: adam}"]
     whole = experiment.run(spec_of(*overrides), out=folder / "whole")
     for step in range(1, whole.result.steps + 1):
         out = folder / f"at-{step}"
         try:
-            experiment.run(spec_of(*overrides), out=out, observer=Asking(step))
-            tally.add(kept=False, told=f"not interrupted at {step}")
+            experiment.run(spec_of(*overrides), out=out, observer=Interrupter(step))
+            tally.add(kept=False, message=f"not interrupted at {step}")
             continue
         except Interrupted:
-            watcher = Watcher()
-            resumed = experiment.run(spec_of(*overrides), out=out, observer=watcher)
-        found = differences(whole, resumed)
-        tally.add(not found and watcher.first_step == step, f"at {step}, resumed at {watcher.first_step}: {found}")
+            recorder = Recorder()
+            resumed = experiment.run(spec_of(*overrides), out=out, observer=recorder)
+        found = find_differences(whole, resumed)
+        tally.add(not found and recorder.first_step == step, f"at {step}, resumed at {recorder.first_step}: {found}")
     return tally
 
 

@@ -1,4 +1,4 @@
-"""Point 8: Ctrl-C and SIGTERM, once and twice, wherever the run is."""
+"""Point 8: Ctrl-C and SIGTERM, once and twice, at any moment of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tally import Tally
-from trials import SPEC, Watcher, dice, differences, normlab, spec_of
+from trials import SPEC, Recorder, find_differences, normlab, random_numbers, spec_of
 
 from normlab import experiment
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-#: A network of which each step takes a good while, and an evaluation many seconds.
+#: A network with slow steps, whose evaluation takes many seconds.
 SLOW = (
     "dataset={name: synthetic, shape: [3, 32, 32], classes: 4, train: 4000, test: 100}",
     *("model={name: resnet, depth: 20}", "training={steps: 2000, batch_size: 64}", "evaluation.every=1000"),
 )
 
 
-def once(folder: Path, times: int, length: int = 3000) -> Tally:
-    """At random moments: what was reached is stored, the command that goes on is told, and it does."""
-    tally = Tally("runs stopped by Ctrl-C or SIGTERM within 5 s with 130 or 143, resumed equal to the bit")
-    numbers = dice("signals")
+def signal_once(folder: Path, times: int, length: int = 3000) -> Tally:
+    """Stop runs at random moments: the progress is stored, the message has the command that resumes, and it works."""
+    tally = Tally("runs stopped by Ctrl-C or SIGTERM: within 5 s, status 130 or 143, resumed bit-identical")
+    numbers = random_numbers("signals")
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(SPEC)
     steps = [f"training.steps={length}", "evaluation.every=500"]
@@ -38,22 +38,22 @@ def once(folder: Path, times: int, length: int = 3000) -> Tally:
             time.sleep(numbers.uniform(0, 1))
             begun = time.monotonic()
             run.send_signal(number)
-            told = run.communicate(timeout=60)[1]
+            errors = run.communicate(timeout=60)[1]
         seconds = time.monotonic() - begun
-        if run.returncode == 0:  # it was done before
+        if run.returncode == 0:  # it completed before the signal
             continue
-        watcher = Watcher()
-        found = differences(whole, experiment.run(spec_of(*steps), out=folder / str(at), observer=watcher))
+        recorder = Recorder()
+        found = find_differences(whole, experiment.run(spec_of(*steps), out=folder / str(at), observer=recorder))
         command = f"to go on: normlab run small.yaml {' '.join(words)} --out {at}"
-        kept = run.returncode == STATUS[number] and told.splitlines()[-1] == command and seconds < 5
-        kept = kept and f"interrupted after step {watcher.first_step} of {length}" in told
-        tally.add(kept and not found, f"{number} {run.returncode} in {seconds:.1f} s, {told}, {found}")
+        kept = run.returncode == STATUS[number] and errors.splitlines()[-1] == command and seconds < 5
+        kept = kept and f"interrupted after step {recorder.first_step} of {length}" in errors
+        tally.add(kept and not found, f"{number} {run.returncode} in {seconds:.1f} s, {errors}, {found}")
     return tally
 
 
-def slow(folder: Path, waits: tuple[float, ...]) -> Tally:
-    """A network whose steps take long: MXNet must not be minutes ahead of what is done."""
-    tally = Tally("slow runs stopped within 5 s, steps and evaluations")
+def signal_slow_runs(folder: Path, waits: tuple[float, ...]) -> Tally:
+    """Stop a network with slow steps: the loop must not be far ahead of the device."""
+    tally = Tally("slow runs: stopped within 5 s, in steps and in evaluations")
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(SPEC)
     for at, (every, wait) in enumerate((every, wait) for every in (1000, 1) for wait in waits):
@@ -64,15 +64,15 @@ def slow(folder: Path, waits: tuple[float, ...]) -> Tally:
             time.sleep(wait)
             begun = time.monotonic()
             run.send_signal(signal.SIGINT)
-            told = run.communicate(timeout=120)[1]
+            errors = run.communicate(timeout=120)[1]
         seconds = time.monotonic() - begun
-        tally.add(run.returncode == 130 and seconds < 5, f"{run.returncode} in {seconds:.1f} s: {told}")
+        tally.add(run.returncode == 130 and seconds < 5, f"{run.returncode} in {seconds:.1f} s: {errors}")
     return tally
 
 
-def twice(folder: Path) -> Tally:
-    """The second signal ends the process at once."""
-    tally = Tally("second signals, at once")
+def signal_twice(folder: Path) -> Tally:
+    """Send a second signal: it ends the process at once."""
+    tally = Tally("second signals: the process ends at once")
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(SPEC)
     words = [word for setting in SLOW for word in ("-s", setting)]
@@ -89,6 +89,6 @@ def twice(folder: Path) -> Tally:
 
 
 def torture(folder: Path):
-    yield once(folder / "once", 20)
-    yield slow(folder / "slow", (1, 4, 8))
-    yield twice(folder / "twice")
+    yield signal_once(folder / "once", 20)
+    yield signal_slow_runs(folder / "slow", (1, 4, 8))
+    yield signal_twice(folder / "twice")

@@ -1,4 +1,4 @@
-"""Point 9: every exit status that is documented, by a command that ends with it."""
+"""Point 9: one command for each documented exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMANDS = {
     ExitStatus.STORAGE: ("run", "small.yaml", "--out", "small.yaml"),
     ExitStatus.SOME_FAILED: ("compare", "study.yaml", "--jobs", "1"),
 }
-#: One of its two arms is a method that raises.
+#: A study with two arms; the method of one raises an error.
 STUDY = """
 name: failing
 spec: small.yaml
@@ -42,7 +42,7 @@ def normlab_norms():
 
 
 def torture(folder: Path):
-    tally = Tally("exit statuses, each by a command that ends with it (130 and 143: see the signals)")
+    tally = Tally("exit statuses: one command for each (130 and 143: see point 8)")
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(SPEC + "plugins: [failing.py]\n")
     (folder / "study.yaml").write_text(STUDY)
@@ -50,6 +50,6 @@ def torture(folder: Path):
     (folder / "broken.py").write_text("1 / 0\n")
     for status, words in COMMANDS.items():
         run = normlab(*words, cwd=folder)
-        told = run.communicate(timeout=300)[1]
-        tally.add(run.returncode == status and "Traceback" not in told, f"{status!r}: {run.returncode} {told}")
+        errors = run.communicate(timeout=300)[1]
+        tally.add(run.returncode == status and "Traceback" not in errors, f"{status!r}: {run.returncode} {errors}")
     yield tally

@@ -1,4 +1,4 @@
-"""How often a promise was tried, and how often it was kept."""
+"""Count how often a promise was tested and how often it was broken."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """How often a promise was tried, and how often it was kept."""
+    """The number of tests of a promise, and a message for each one that failed."""
 
-    what: str
+    promise: str
     tried: int = 0
     broken: list[str] = field(default_factory=list)
 
-    def add(self, kept: bool, told: object = "") -> None:
+    def add(self, kept: bool, message: object = "") -> None:
         self.tried += 1
         if not kept:
-            self.broken.append(str(told)[:500])
+            self.broken.append(str(message)[:500])
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.tried - len(self.broken)} of {self.tried}"
+        return f"{self.promise}: {self.tried - len(self.broken)} of {self.tried}"
 
 
-def joined(tallies: list[Tally]) -> Tally:
-    """One tally of several of the same promise."""
-    broken = [told for tally in tallies for told in tally.broken]
-    return Tally(tallies[0].what, sum(tally.tried for tally in tallies), broken)
+def merge(tallies: list[Tally]) -> Tally:
+    """Merge tallies of one promise."""
+    broken = [message for tally in tallies for message in tally.broken]
+    return Tally(tallies[0].promise, sum(tally.tried for tally in tallies), broken)

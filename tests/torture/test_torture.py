@@ -1,4 +1,4 @@
-"""The torture in small numbers, so that it runs with all other tests; `make torture` has the large ones."""
+"""The stress tests in small numbers, for the test suite; `make torture` runs them in large numbers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from torture_support import (
 )
 
 
-def test_end_of_the_process_or_a_full_disk_at_any_operation_costs_no_stored_checkpoint(tmp_path):
-    memory = "/dev/shm"  # noqa: S108 - syncing a disk 2,000 times would take a minute
+def test_crash_or_full_disk_at_any_file_operation_loses_no_stored_checkpoint(tmp_path):
+    memory = "/dev/shm"  # noqa: S108 - 2,000 syncs of a disk take a minute
     place = f"{memory}/normlab-{os.getpid()}" if os.access(memory, os.W_OK) else str(tmp_path / "points")
     command = [sys.executable, str(FOLDER / "crash_points.py"), place, "2", "2"]
     try:
@@ -33,55 +33,55 @@ def test_end_of_the_process_or_a_full_disk_at_any_operation_costs_no_stored_chec
     assert_kept(tally.Tally(*json.loads(done.stdout)), 120)
 
 
-def test_killed_runs_end_equal_to_the_bit(tmp_path):
-    ends = kills.storm(tmp_path, 4, steps=60)
-    assert_kept(ends[0], 4)
-    assert_kept(ends[1], 2)
+def test_killed_and_resumed_runs_are_bit_identical(tmp_path):
+    kept, resumed = kills.run_storms(tmp_path, 4, steps=60)
+    assert_kept(kept, 4)
+    assert_kept(resumed, 2)
 
 
-def test_disk_that_is_full_from_any_operation_on_is_told_and_costs_nothing(tmp_path):
-    assert_kept(full_disk.full_from(tmp_path, stride=13), 10)
+def test_full_disk_is_reported_and_the_run_resumes_bit_identical(tmp_path):
+    assert_kept(full_disk.fill_disk(tmp_path, stride=13), 10)
 
 
-def test_limit_of_file_sizes_is_told_with_status_6(tmp_path):
-    assert_kept(full_disk.limited(tmp_path / "limited", range(1500, 1501)))
+def test_file_size_limit_ends_with_status_6(tmp_path):
+    assert_kept(full_disk.limit_file_size(tmp_path / "limited", range(1500, 1501)))
 
 
-def test_damaged_checkpoint_is_found_and_passed_over(tmp_path):
+def test_damaged_checkpoint_is_detected_and_skipped(tmp_path):
     for cut in (False, True):
-        assert_kept(corruption.checkpoints(tmp_path / f"{cut}", 60, cut=cut), 60)
+        assert_kept(corruption.damage_checkpoints(tmp_path / f"{cut}", 60, cut=cut), 60)
 
 
 def test_damaged_history_and_data_are_refused(tmp_path):
     for cut in (False, True):
-        assert_kept(corruption.histories(tmp_path / f"histories-{cut}", 40, cut=cut), 40)
-        assert_kept(corruption.data(tmp_path / f"data-{cut}", 40, cut=cut), 40)
+        assert_kept(corruption.damage_histories(tmp_path / f"histories-{cut}", 40, cut=cut), 40)
+        assert_kept(corruption.damage_data(tmp_path / f"data-{cut}", 40, cut=cut), 40)
 
 
-def test_run_with_a_damaged_checkpoint_ends_equal_to_the_bit(tmp_path):
-    assert_kept(corruption.resumed(tmp_path, 3), 3)
+def test_run_with_a_damaged_checkpoint_is_bit_identical(tmp_path):
+    assert_kept(corruption.damage_and_resume(tmp_path, 3), 3)
 
 
-def test_what_is_not_finite_is_found_at_the_next_evaluation(tmp_path):
-    cases = diverging.cases(tmp_path / "plugin")
+def test_non_finite_values_stop_the_run_at_the_next_evaluation(tmp_path):
+    cases = diverging.make_cases(tmp_path / "plugin")
     some = [name for name in cases if "NaN" not in name or name.endswith(("weight of NaN", "signum", "ftrl", "adam"))]
     assert_kept(diverging.diverge({name: cases[name] for name in some}, tmp_path), 6)
 
 
-def test_runs_of_many_processes_in_one_root_are_all_there(tmp_path):
-    assert_kept(concurrency.one_root(tmp_path, 3, 3), 9)
-    assert_kept(concurrency.index(tmp_path), 18)
+def test_processes_that_share_a_root_lose_no_run(tmp_path):
+    assert_kept(concurrency.share_root(tmp_path, 3, 3), 9)
+    assert_kept(concurrency.compare_index(tmp_path), 18)
 
 
-def test_signal_is_obeyed_within_seconds_and_the_run_goes_on(tmp_path):
-    assert_kept(signals.once(tmp_path / "once", 2, length=1000))
+def test_signal_stops_a_run_within_seconds_and_it_can_be_resumed(tmp_path):
+    assert_kept(signals.signal_once(tmp_path / "once", 2, length=1000))
 
 
-def test_second_signal_is_obeyed_at_once(tmp_path):
-    assert_kept(signals.twice(tmp_path / "twice"), 2)
+def test_second_signal_ends_the_process_at_once(tmp_path):
+    assert_kept(signals.signal_twice(tmp_path / "twice"), 2)
 
 
-def test_torture_has_a_part_for_each_point_and_says_what_is_broken():
+def test_torture_covers_every_point_and_reports_failures():
     program = (
         "import sys, types; sys.path.insert(0, sys.argv[1]); import tally\n"
         "bad = types.ModuleType('signals')\n"

@@ -1,4 +1,4 @@
-"""What the parts of the torture share: a tally, a small run, and whether two runs are the same."""
+"""What the points share: a small spec, observers that kill or interrupt a run, and the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def spec_of(*overrides: str):
 
 
 class Killed(BaseException):
-    """Stands for the death of a process: nobody catches it, nobody tidies up."""
+    """Simulates the death of a process: nothing catches it, so nothing is cleaned up."""
 
 
-class Watcher(Observer):
-    """Kills the run at a step, and keeps what it was told."""
+class Recorder(Observer):
+    """Records the first step and the warnings of a run, and kills it at a step if there is one."""
 
     def __init__(self, at=None):
         self.at = at
@@ -62,69 +62,69 @@ class Watcher(Observer):
         self.warnings.append(message)
 
 
-class Asking(Watcher):
-    """Asks for a stop at a step, as Ctrl-C does."""
+class Interrupter(Recorder):
+    """Requests a stop at a step, as Ctrl-C does."""
 
     def stepped(self, step):
         if step == self.at:
             stopping.active().request(signal.SIGINT)
 
 
-def killed_and_resumed(spec, out, steps):
-    """Trains a run that dies at each of these steps, resumes it each time, and gives its history and its starts."""
+def kill_and_resume(spec, out, steps):
+    """Train a run, kill it at each of these steps and resume it; return its history and all first steps."""
     starts = []
     for step in [*steps, None]:
-        watcher = Watcher(step)
+        recorder = Recorder(step)
         try:
-            history = experiment.run(spec, out=out, observer=watcher)
+            history = experiment.run(spec, out=out, observer=recorder)
         except Killed:
             continue
         finally:
-            starts.append(watcher.first_step)
+            starts.append(recorder.first_step)
     return history, starts
 
 
-def differences(one: History, other: History) -> list[str]:
-    """What two runs differ in, to the bit, but for the times that they took."""
+def find_differences(one: History, other: History) -> list[str]:
+    """Return the names of what differs between two runs in any bit, except for times."""
     found = [] if one.same_as(other) else ["history"]
     first, second = (Generations(history.directory / "checkpoint").newest() for history in (one, other))
-    for what in ("parameters", "optimizer"):
-        mine, theirs = getattr(first, what), getattr(second, what)
+    for kind in ("parameters", "optimizer"):
+        mine, theirs = getattr(first, kind), getattr(second, kind)
         if list(mine) != list(theirs):
-            found.append(f"names of {what}")
+            found.append(f"names of {kind}")
             continue
-        # bytes, since NaN is no number of its own
-        found += [f"{what} {name}" for name in mine if not identical(mine[name], theirs[name])]
+        # compare bytes, since NaN is not equal to itself
+        found += [f"{kind} {name}" for name in mine if not is_identical(mine[name], theirs[name])]
     found += [name for name in ("updates", "step") if getattr(first, name) != getattr(second, name)]
     results = one.result, other.result
     facts = ("status", "steps", "final", "best", "parameters_digest", "digests", "diverged_step", "diverged_layer")
     return found + [name for name in facts if getattr(results[0], name) != getattr(results[1], name)]
 
 
-def identical(one: np.ndarray, other: np.ndarray) -> bool:
+def is_identical(one: np.ndarray, other: np.ndarray) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of a process that finds this normlab and these files."""
+    """Return an environment in which a process imports this normlab and these modules."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NORMLAB", "_NORMLAB"))}
     paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "torture"), os.environ.get("PYTHONPATH", "")]
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **changes}
 
 
 def normlab(*arguments, cwd, **keywords) -> subprocess.Popen:
-    """Starts `python -m normlab` as a process of its own."""
+    """Start `python -m normlab` in a new process."""
     command = [sys.executable, "-m", "normlab", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **keywords}
     return subprocess.Popen(command, cwd=cwd, env=environment(), **pipes)
 
 
-def dice(name: str) -> random.Random:
-    """Numbers that are the same in every torture."""
-    return random.Random(name)  # noqa: S311 - no secret
+def random_numbers(name: str) -> random.Random:
+    """Return a generator with a fixed seed, so that every execution draws the same numbers."""
+    return random.Random(name)  # noqa: S311 - not for cryptography
 
 
-def gaps(history: History, every: int, steps: int) -> list[int]:
-    """Steps that a history lacks, or has too much."""
-    wanted = sorted({*range(every, steps + 1, every), steps})
-    return sorted({*wanted} ^ {*history.steps}) if history.steps == sorted({*history.steps}) else history.steps
+def find_gaps(history: History, every: int, steps: int) -> list[int]:
+    """Return the steps that are missing from a history or that it should not have."""
+    expected = sorted({*range(every, steps + 1, every), steps})
+    return sorted({*expected} ^ {*history.steps}) if history.steps == sorted({*history.steps}) else history.steps

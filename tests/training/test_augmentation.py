@@ -267,7 +267,7 @@ def test_two_devices_train_on_augmented_data_like_one():
         (["augmentation=[crop, flip]"], "augmentation.1: .*synthetic.*does not keep its label.*force: true"),
         (["augmentation=[{name: crop, padding: 6}]"], "augmentation.0: padding 6; expected less than the 6 pixels"),
         (["augmentation=crop", "dataset.shape=[9]"], r"augmentation: the examples of synthetic have shape \(9,\)"),
-        (["augmentation=[crop, {name: crop, padding: 1}]"], "augmentation.1: 'crop' twice; expected each once"),
+        (["augmentation=[crop, {name: crop, padding: 1}]"], "augmentation.1: 'crop' is listed twice; expected it once"),
         (["augmentation=[crp]"], "augmentation.0.*did you mean 'crop'"),
         (["augmentation=[{name: flip, probability: 0}]"], "augmentation.0.probability"),
         (["augmentation=[{name: standardize, mean: 0}]"], "augmentation.0.mean: unknown"),
