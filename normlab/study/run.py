@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -110,14 +111,27 @@ def check(design: Design) -> None:
     """
     found = known(design.base.plugins)
     lines: dict[str, None] = {}
-    for arm in design.arms:
-        for point in design.points or [{}]:
+    for point in design.points or [{}]:
+        labels: dict[str, str] = {}
+        for arm in design.arms:
             try:
-                resolve(design.final_spec(arm, point, 0), found)
-            except SpecError as error:  # noqa: PERF203 - every mistake is to be told
+                spec = resolve(design.final_spec(arm, point, 0), found)
+            except SpecError as error:
                 lines.update(dict.fromkeys(str(error).splitlines()))
+                continue
+            other = labels.setdefault(json.dumps(spec.dump(), sort_keys=True), arm.label)
+            if other != arm.label:
+                lines[_same(design, other, arm.label)] = None
     if lines:
         raise SpecError("\n".join(lines))
+
+
+def _same(design: Design, one: str, other: str) -> str:
+    tuned = f" once {', '.join(design.question.nuisance)} is tuned" if design.points else ""
+    return (
+        f"{design.question.name}: arms {one!r} and {other!r} train the same{tuned}; "
+        "expected arms that differ; leave one of them out, or what is tuned"
+    )
 
 
 def _design_warnings(design: Design) -> list[str]:

@@ -254,3 +254,10 @@ def test_tuning_is_repeated_five_times_unless_there_are_fewer_seeds(tmp_path):
     assert many.repeats == 5
     assert [many.repeat_of(seed) for seed in range(7)] == [0, 1, 2, 3, 4, 0, 1]
     assert len(many.tuning_seeds) == len(set(many.tuning_seeds)) == 10
+
+
+def test_arms_that_tuning_makes_the_same_are_refused(tmp_path):
+    text = STUDY.replace("norm: [none, batch]", "norm: [{name: group, groups: 2}, {name: group, groups: 4}]")
+    path = written(tmp_path, text + "nuisance:\n  norm.groups: [2, 4]\n")
+    with pytest.raises(SpecError, match=r"arms .* and .* train the same once norm\.groups is tuned"):
+        check(load_study(path))
