@@ -1,4 +1,4 @@
-"""Networks and norms to test with, and a few steps of training."""
+"""Networks and norms for tests, and a few steps of training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import check
 from normlab.datasets.synthetic import synthetic
 from normlab.models.gluoncv.surgery import operate
-from normlab.models.gluoncv.wiring import first_pass
+from normlab.models.gluoncv.wiring import infer_shapes
 from normlab.models.network import build
 from normlab.models.sites import Sites
 from normlab.norms import batch, none
@@ -26,14 +26,14 @@ CLASSES = 4
 
 
 class Plain(NormLayer):
-    """Halves what it gets; no parameters."""
+    """Halves its input; has no parameters."""
 
     def hybrid_forward(self, F, x):
         return F.identity(x) / 2
 
 
 class Gate(NormLayer):
-    """Scales, and stands for the activation as well."""
+    """Scales and shifts, and replaces the activation."""
 
     replaces_activation = True
 
@@ -57,7 +57,7 @@ class Applying(NormLayer):
 
 
 class Weighing(NormLayer):
-    """Multiplies by the mean weight of the layer before, and keeps the mean of what that takes, for each weight."""
+    """Multiplies by the mean weight of the layer before, and stores the mean input of that layer for each weight."""
 
     needs_layer_before = True
 
@@ -79,7 +79,7 @@ class Doubling(NormWeight):
 
 
 class Scaling(NormResidual):
-    """shortcut + alpha branch, alpha from 0."""
+    """shortcut + alpha branch, where alpha starts from 0."""
 
     def __init__(self, **place):
         super().__init__(**place)
@@ -100,7 +100,7 @@ NORMS = {
     "scaling": Norm("scaling", residual=Scaling),
 }
 
-#: One small member of each model, with the shape of its images.
+#: Small networks of each model, with the shape of their images.
 SMALL = {
     "mlp": ("mlp", (1, 8, 8), {"hidden": [16, 12]}),
     "lenet": ("lenet", (1, 16, 16), {}),
@@ -113,7 +113,7 @@ SMALL = {
 
 
 def plugin(name):
-    """The model that a module of normlab registers."""
+    """Return the model that a module of normlab registers."""
     (model,) = import_module(f"normlab.models.{name}").normlab_models()
     return model
 
@@ -123,7 +123,7 @@ def chosen(*names):
 
 
 def network(name, norms, shape, classes=CLASSES, **parameters):
-    """A network as a run builds it, on the CPU, with seed 0."""
+    """Build a network like a run, on the CPU, with seed 0."""
     model = plugin(name)
     norms = chosen(*([norms] if isinstance(norms, str) else norms))
     checked = check(model.factories, parameters)
@@ -137,29 +137,29 @@ def small(label, norms, **further):
 
 
 class Operated(NamedTuple):
-    """A network after surgery, and what was noted."""
+    """A network after surgery, and its sites."""
 
     block: object
     sites: Sites
 
 
 def operated(block, shape, *norms, label="test_net"):
-    """Put norms into a Gluon network, as the model `gluoncv` does."""
+    """Replace the norms of a Gluon network like the model `gluoncv`."""
     sites = Sites(chosen(*norms))
     block.initialize(mx.init.Xavier(), force_reinit=True)
-    operate(block, first_pass(block, shape), sites, label)
+    operate(block, infer_shapes(block, shape), sites, label)
     block.initialize(mx.init.Xavier(), force_reinit=True)
     return Operated(block, sites)
 
 
 def images(shape, count=8, classes=CLASSES):
-    """Images and labels of the synthetic task."""
+    """Return images and labels of the synthetic task."""
     split = synthetic(shape=shape, classes=classes, train=count, validation=0, test=classes).splits["train"]
     return mx.nd.array(split.images), mx.nd.array(split.labels)
 
 
 def losses(net, shape, steps, *, hybridize=True, learning_rate=0.05, count=8, classes=CLASSES):
-    """Train on one batch of the synthetic task; the mean loss before each step."""
+    """Train on one batch of the synthetic task; return the mean loss before each step."""
     x, y = images(shape, count, classes)
 
     def loss(F, x, y):
@@ -180,12 +180,12 @@ def losses(net, shape, steps, *, hybridize=True, learning_rate=0.05, count=8, cl
 
 
 def predicted(block, x, *, hybridize=True):
-    """What a network or block gives in prediction."""
+    """Return the output of a network or block in eval mode."""
     parameters = block.collect_params().values()
     return Graph(lambda _, x: block(x), parameters, training=False, hybridize=hybridize)(x)[0].asnumpy()
 
 
 def trained(block, x, *, hybridize=True):
-    """What a network or block gives in training."""
+    """Return the output of a network or block in training."""
     parameters = block.collect_params().values()
     return Graph(lambda _, x: block(x), parameters, training=True, hybridize=hybridize)(x)[0].asnumpy()

@@ -10,7 +10,7 @@ from normlab.backend import threads as worker_threads
 from normlab.backend.mxnet import mxnet
 from normlab.catalog.signature import build as build_part
 from normlab.datasets.base import Dataset
-from normlab.models.audit import operations
+from normlab.models.audit import count_operations
 from normlab.models.network import Network, build
 from normlab.spec import Spec
 from normlab.training.augmenter import Augmenter
@@ -64,7 +64,7 @@ def assemble(
         augmenter=augmenter,
         seed=spec.seed,
         hybridize=hybridize,
-        threads=worker_threads.choose_threads(operations(network, dataset.shape), spec.training.batch_size),
+        threads=worker_threads.choose_threads(count_operations(network, dataset.shape), spec.training.batch_size),
     )
     batch_size = None if spec.evaluation.batch_size == "all" else spec.evaluation.batch_size
     evaluated, pixels = prepare_examples(

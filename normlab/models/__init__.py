@@ -1,3 +1,3 @@
-"""Networks, the places in them where norms act, and the surgery that makes such places in networks built elsewhere."""
+"""Networks with sites for norms, and the surgery that replaces the norms of networks built elsewhere."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Layers that the shipped networks share, and the shape of an image. Loads MXNet."""
+"""Layers that the shipped networks share, and the shape of images. Imports MXNet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from normlab.ops.activations import make_activation
 if TYPE_CHECKING:
     from normlab.models.sites import Sites
 
+nn = mxnet().gluon.nn
+HybridBlock: Any = mxnet().gluon.HybridBlock
 
 _AXES = 3
 
@@ -24,9 +26,9 @@ class ImageShape(NamedTuple):
     """The shape of an image.
 
     Attributes:
-        channels: Number of channels, 1 for gray and 3 for colour.
-        height: Rows.
-        width: Columns.
+        channels: Number of channels, 1 for gray and 3 for color.
+        height: Number of rows.
+        width: Number of columns.
     """
 
     channels: int
@@ -38,20 +40,20 @@ class ImageShape(NamedTuple):
 
 
 def image_shape(shape: Sequence[int], network: str, smallest: int = 1) -> ImageShape:
-    """Read the shape of an example as that of an image.
+    """Return the shape of an example as an image shape.
 
     Args:
-        shape: Shape of one example, without the batch.
-        network: The network's name, for the message.
-        smallest: The fewest rows and columns with which the network can be built.
+        shape: Shape of one example, without the batch axis.
+        network: Name of the network, for messages.
+        smallest: Minimum number of rows and columns of the network's images.
 
     Raises:
-        SpecError: An example is no image, or too small.
+        SpecError: The example is not an image, or is too small.
     """
     if len(shape) != _AXES:
         raise SpecError(
             f"{network}: an example of the data set has shape {tuple(shape)}; "
-            "expected an image, (channels, height, width); choose model mlp, which takes any shape"
+            "expected an image, (channels, height, width); choose model mlp, which accepts any shape"
         )
     image = ImageShape(*shape)
     if min(image.height, image.width) < smallest:
@@ -62,20 +64,16 @@ def image_shape(shape: Sequence[int], network: str, smallest: int = 1) -> ImageS
     return image
 
 
-nn = mxnet().gluon.nn
-HybridBlock: Any = mxnet().gluon.HybridBlock
-
-
 class GlobalAverage(HybridBlock):
-    """The mean of each channel over all positions: `(N, C, H, W)` to `(N, C)`, or to `(N, C, 1, 1)`.
+    """Mean of each channel over all positions: `(N, C, H, W)` to `(N, C)`, or to `(N, C, 1, 1)`.
 
-    MXNet's pooling operator goes back by a slow kernel, and hands its layout down to the layers before it, which
-    then are slow as well: a ResNet-20 takes twice as long with it.
+    MXNet's pooling operator has a slow backward kernel, and its layout also slows down the layers before it: a
+    ResNet-20 takes twice as long with it.
 
     Args:
-        channels: C.
-        positions: H times W.
-        keep_axes: Whether the axes of the positions stay, as those of `GlobalAvgPool2D` do.
+        channels: Number of channels, C.
+        positions: Number of positions, H times W.
+        keep_axes: Whether to keep the axes of the positions, as `GlobalAvgPool2D` does.
     """
 
     def __init__(self, channels: int, positions: int, *, keep_axes: bool = False) -> None:
@@ -85,7 +83,7 @@ class GlobalAverage(HybridBlock):
         self._shape = (-1, channels, 1, 1) if keep_axes else (-1, channels)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        """Average."""
+        """Average x over all positions."""
         weight = F.reshape(constant(F, x, 1 / self.positions, self.positions), shape=(1, -1))
         rows = F.reshape(x, shape=(-1, self.positions))
         return F.reshape(F.FullyConnected(rows, weight, num_hidden=1, no_bias=True), shape=self._shape)
@@ -95,10 +93,10 @@ class GlobalAverage(HybridBlock):
 
 
 class Dropout(HybridBlock):
-    """Set each value to 0 with probability `rate` and divide the others by `1 - rate`; in prediction pass all on.
+    """Set each value to 0 with probability `rate` and divide the others by `1 - rate`; the identity in eval mode.
 
-    Srivastava et al. (JMLR 2014). Any shape in, the same shape out. Gluon's own block asks MXNet for the mode, which
-    is the training mode in both graphs of a network (see `normlab.backend.tracing`).
+    Srivastava et al. (JMLR 2014). The input can have any shape, which the output has as well. Gluon's own block uses
+    MXNet's mode, which is training in both graphs of a network (see `normlab.backend.tracing`).
 
     Args:
         rate: Probability with which a value is dropped, `0 <= rate < 1`.
@@ -111,7 +109,7 @@ class Dropout(HybridBlock):
         self.axes = axes
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        """Drop, in training."""
+        """Drop values in training."""
         if self.rate == 0 or not is_training():
             return x
         return F.Dropout(x, p=self.rate, axes=self.axes, mode="always")
@@ -121,21 +119,21 @@ class Dropout(HybridBlock):
 
 
 @contextmanager
-def noting_dropout(block: Any) -> Iterator[list[str]]:
-    """Within it a pass through a network notes its dropout in the order in which it draws.
+def record_dropout(block: Any) -> Iterator[list[str]]:
+    """Record the dropout masks of forward passes inside the context, in the order in which they are drawn.
 
     Yields:
-        What was noted: of each mask the rate, the axes and the shape of an example.
+        A list that receives the rate, the axes and the shape of an example of each mask.
     """
-    noted: list[str] = []
+    masks: list[str] = []
 
-    def note(layer: Any, _: Any, output: Any) -> None:
-        noted.append(f"{layer.rate} {layer.axes} {output.shape[1:]}")
+    def record(layer: Any, _: Any, output: Any) -> None:
+        masks.append(f"{layer.rate} {layer.axes} {output.shape[1:]}")
 
     layers = [layer for layer in walk(block) if isinstance(layer, Dropout) and layer.rate > 0]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
+    hooks = [layer.register_forward_hook(record) for layer in layers]
     try:
-        yield noted
+        yield masks
     finally:
         for hook in hooks:
             hook.detach()
@@ -151,16 +149,18 @@ def convolution(
     stride: int = 1,
     padding: int = 1,
 ) -> Any:
-    """A convolution right before a site, `(N, in_channels, H, W)` to `(N, channels, H', W')`.
+    """Build a convolution right before a site, `(N, in_channels, H, W)` to `(N, channels, H', W')`.
+
+    It has a bias, initialized to zeros, unless the norm at the site has a shift.
 
     Args:
-        sites: Says whether a norm at the site brings a shift; else the convolution has a bias, from zeros.
-        in_channels: Channels that it takes.
-        channels: Channels that it gives.
-        initializer: How its weight starts.
+        sites: Builds the network's sites.
+        in_channels: Number of input channels.
+        channels: Number of output channels.
+        initializer: Initializer of the weight.
         kernel: Rows and columns of the kernel.
-        stride: Step between positions.
-        padding: Zeros around the image.
+        stride: Stride.
+        padding: Zero padding on each side of the image.
     """
     make = partial(
         nn.Conv2D,
@@ -186,21 +186,21 @@ def hidden_layer(
     has_norm: bool,
     norm_first: bool = True,
 ) -> list[tuple[str, Any]]:
-    """A layer with its activation, and perhaps a norm before or after that.
+    """Build a hidden layer with its activation and, optionally, a norm before or after the activation.
 
     Args:
-        sites: Makes norms and activations.
-        name: What kind of layer it is, such as `dense`.
-        index: Its number in the network, from 0.
-        make: Makes the layer; takes `use_bias`.
-        channels: Its number of outputs.
-        layout: The layout of what it gives.
-        activation: Its activation.
-        has_norm: Whether it has a norm.
-        norm_first: Whether the norm stands before the activation.
+        sites: Builds norms and activations.
+        name: The kind of layer, such as `dense`, for structural names.
+        index: Number of the layer in the network, from 0.
+        make: Builds the layer; accepts `use_bias`.
+        channels: Number of outputs.
+        layout: Layout of the output.
+        activation: Name of the activation.
+        has_norm: Whether the layer has a norm.
+        norm_first: Whether the norm comes before the activation.
 
     Returns:
-        The layer and what follows, each with its structural name.
+        The layer and the block that follows it, each with its structural name.
     """
     if not has_norm:
         return [(f"{name}{index}", make()), (f"activation{index}", make_activation(activation))]
@@ -210,13 +210,13 @@ def hidden_layer(
 
 
 class Subsampling(HybridBlock):
-    """Take every second row and column, and append as many channels of zeros as there are channels.
+    """Keep every second row and column, and append as many channels of zeros as there are channels.
 
     `(N, C, H, W)` to `(N, 2 C, ceil(H / 2), ceil(W / 2))`, without parameters: option A of He et al. (CVPR 2016).
     """
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
-        """Subsample and pad."""
+        """Subsample x and append channels of zeros."""
         kept = F.slice(x, begin=(None, None, None, None), end=(None, None, None, None), step=(1, 1, 2, 2))
         return F.concat(kept, F.zeros_like(kept), dim=1)
 
@@ -226,9 +226,9 @@ class BasicBlock(HybridBlock):
 
     Args:
         branch: The branch, `(N, C, H, W)` to `(N, C', H', W')`.
-        shortcut: The shortcut, to the same shape, or None where x has it.
-        join: What makes one of the two.
-        activation: What comes last.
+        shortcut: The shortcut, to the same shape, or None for the identity.
+        join: Combines the two, such as their sum.
+        activation: The activation of the result.
     """
 
     def __init__(self, branch: Any, shortcut: Any, join: Any, activation: Any) -> None:

@@ -1,9 +1,9 @@
 """LeNet-5 (LeCun, Bottou, Bengio, Haffner, Proceedings of the IEEE 1998, doi:10.1109/5.726791), section II.B.
 
-Two convolutions of 5x5, each with a norm, an activation and a pooling that halves rows and columns, then dense layers
-of 120 and 84 units and the outputs. Where it differs from the paper: the second convolution takes all maps of the
-first instead of a chosen few, subsampling has no coefficients of its own, and the outputs are a dense layer instead of
-Gaussian connections. Images get a border of two zeros, by which those of 28x28 become the paper's 32x32.
+Two 5x5 convolutions, each followed by a norm, an activation and pooling that halves rows and columns, then dense layers
+of 120 and 84 units and the outputs. Differences from the paper: each map of the second convolution uses all maps of the
+first instead of selected ones, subsampling has no coefficients, and the outputs are a dense layer instead of Gaussian
+connections. Images are padded by two zeros on each side, so those of 28x28 become the paper's 32x32.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAPS = (6, 16)
 _UNITS = (120, 84)
 _SITES = len(_MAPS) + len(_UNITS)
 _KERNEL = 5
-#: A smaller image has nothing left for the second convolution.
+#: Images need this many rows and columns, or the second pooling has no output.
 _SMALLEST = 12
 _XAVIER = Part(name="xavier", parameters={})
 
@@ -42,24 +42,24 @@ def lenet(
     norm_sites: Union[Literal["all"], tuple[NonNegativeInt, ...]] = "all",
     weight_initializer: InitializerPart = _XAVIER,
 ) -> Any:
-    """Two convolutions and two dense layers, each with a norm before its activation, then the outputs.
+    """Build LeNet-5: two convolutions and two dense layers, each with a norm before its activation, and the outputs.
 
     Args:
-        sites: Makes norms and activations.
+        sites: Builds norms and activations.
         shape: Shape of one example, `(channels, height, width)`, of at least 12x12 pixels.
         classes: Number of outputs.
         activation: Activation of the four hidden layers.
-        pooling: What stands for four neighbours: their average, as in the paper, or the greatest.
-        norm_sites: Which hidden layers get a norm, counted from 0, or all: 0 and 1 are convolutions, 2 and 3 dense.
-        weight_initializer: How the weights start; biases start from zeros.
+        pooling: Whether to pool 2x2 pixels by their average, as in the paper, or by their maximum.
+        norm_sites: Which hidden layers have a norm, counted from 0, or all: 0 and 1 are convolutions, 2 and 3 dense.
+        weight_initializer: Initializer of the weights; biases are initialized to zeros.
 
     Returns:
         A block from `(N, *shape)` to `(N, classes)`.
 
     Raises:
-        SpecError: The images are too small, a site is beyond the fourth, or the activation is unknown.
+        SpecError: The images are too small, a hidden layer does not exist, or the activation is unknown.
     """
-    from normlab.models.layers import hidden_layer, image_shape  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import hidden_layer, image_shape  # noqa: PLC0415 - loads MXNet, which listing doesn't need
     from normlab.models.tree import sequence  # noqa: PLC0415 - as above
 
     nn = mxnet().gluon.nn

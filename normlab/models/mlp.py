@@ -35,27 +35,27 @@ def mlp(
     weight_initializer: InitializerPart = _XAVIER,
     bias_initializer: InitializerPart = _ZEROS,
 ) -> Any:
-    """Dense layers: y = activation(x W + b), once for each hidden size and once for the classes.
+    """Build dense layers, y = activation(x W + b): one for each hidden size and one for the outputs.
 
     Args:
-        sites: Makes norms and activations.
-        shape: Shape of one example, without the batch.
+        sites: Builds norms and activations.
+        shape: Shape of one example, without the batch axis.
         classes: Number of outputs.
-        hidden: Units of each hidden layer.
+        hidden: Number of units of each hidden layer.
         activation: Activation of the hidden layers.
         output_activation: Activation of the outputs.
-        norm_sites: Which hidden layers get a norm, counted from 0, or all of them.
-        norm_position: Whether the norm stands before or after the activation.
-        weight_initializer: How the weights start.
-        bias_initializer: How the biases start.
+        norm_sites: Which hidden layers have a norm, counted from 0, or all.
+        norm_position: Whether the norm comes before or after the activation.
+        weight_initializer: Initializer of the weights.
+        bias_initializer: Initializer of the biases.
 
     Returns:
         A block from `(N, *shape)` to `(N, classes)`.
 
     Raises:
-        SpecError: A site beyond the hidden layers, or an unknown activation.
+        SpecError: A hidden layer does not exist, or the activation is unknown.
     """
-    from normlab.models.layers import hidden_layer  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import hidden_layer  # noqa: PLC0415 - loads MXNet, which listing doesn't need
     from normlab.models.tree import sequence  # noqa: PLC0415 - as above
 
     dense = mxnet().gluon.nn.Dense

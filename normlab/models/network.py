@@ -1,4 +1,4 @@
-"""A network ready to train: built, initialized by key, its norms in place."""
+"""Build a network with its norms and initialize it, each parameter by its own key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from normlab.backend.mxnet import mxnet
 from normlab.backend.tracing import frozen_state
 from normlab.catalog.signature import accepted
 from normlab.errors import SpecError
-from normlab.models.layers import noting_dropout
+from normlab.models.layers import record_dropout
 from normlab.models.sites import Sites
 from normlab.models.tree import own_parameters, walk
 from normlab.models.weights import normalize_weights
@@ -26,27 +26,27 @@ mx = mxnet()
 
 
 class Network:
-    """A block with its norms, on one or more devices.
+    """A network with its norms, on one or more devices.
 
     Args:
-        block: The block, initialized.
+        block: The Gluon block, initialized.
         parameters: Its parameters by structural name.
-        norms: The norms that act in it together.
-        initialization_digest: SHA-256 of the initial values that all norms share.
-        dropout: Its masks in the order of a pass.
-        sites: What was noted when it was built.
+        norms: The norms that are combined in it.
+        initialization_digest: SHA-256 of the initial values that don't depend on the norm.
+        dropout: The dropout masks of a forward pass, in order.
+        sites: The sites from which it was built.
 
     Attributes:
         block: The Gluon block, from `(N, *shape)` to `(N, classes)`.
-        parameters: Its Gluon parameters by structural name (`dense0.weight`), which no norm changes.
-        norms: The norms that act in it together.
+        parameters: Its Gluon parameters by structural name (`dense0.weight`), which doesn't depend on the norm.
+        norms: The norms that are combined in it.
         hosts: The blocks that host methods: `NormBlock`, `WeightBlock` and `ResidualBlock`.
         hybridizable: Whether every method in it can be traced.
-        initialization_digest: SHA-256 of the initial values that all norms share.
-        optional_biases: Structural names of the biases that exist only because no norm brings a shift there.
-        dropout: Its masks in the order of a pass, each by rate, axes and shape; and which methods draw between them.
-        draws: Whether a pass in training draws random numbers, as dropout does.
-        notes: What the person should know about it, a sentence each.
+        initialization_digest: SHA-256 of the initial values that don't depend on the norm.
+        optional_biases: Structural names of the biases that exist only because no norm has a shift there.
+        dropout: The dropout masks of a forward pass, each by rate, axes and shape, and the methods that draw.
+        draws: Whether a forward pass in training draws random numbers, as dropout does.
+        notes: Notes for the user, a sentence each.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class Network:
         self.initialization_digest = initialization_digest
         optional = {id(bias) for bias in sites.optional_biases}
         self.optional_biases = tuple(name for name, p in self.parameters.items() if id(p) in optional)
-        # a method that draws says `random = True`
+        # methods that draw random numbers have `random = True`
         methods = [type(host.method).__name__ for host in self.hosts if getattr(host.method, "random", False)]
         self.draws = bool(methods or dropout)
         self.dropout = (*dropout, *methods) if dropout else ()
         self.notes = list(sites.notes)
 
-    def way(self, way: str) -> list[Any]:
-        """The methods that act in this way (`gradient`, `project`, `initialize`), made."""
-        acting = [(getattr(part.entry, way), part) for part in self.norms]
-        return [method(**accepted(method, part.parameters)) for method, part in acting if method is not None]
+    def build_methods(self, way: str) -> list[Any]:
+        """Build the methods that act in this way: `gradient`, `project` or `initialize`."""
+        methods = [(getattr(part.entry, way), part) for part in self.norms]
+        return [method(**accepted(method, part.parameters)) for method, part in methods if method is not None]
 
     def states(self) -> list[Any]:
-        """The parameters that hold running state."""
+        """Return the parameters that hold running state."""
         return [
             own_parameters(host)[name]
             for host in self.hosts
@@ -87,7 +87,7 @@ class Network:
         ]
 
     def average_states(self) -> None:
-        """Make running state the same on all devices, their mean: each has seen its part of the batch only."""
+        """Replace running state on all devices by its mean, since each device has seen only its part of the batch."""
         for state in self.states():
             copies = state.list_data()
             if len(copies) > 1:
@@ -96,22 +96,22 @@ class Network:
                     mean.copyto(copy)
 
     def first_not_finite(self) -> str | None:
-        """The structural name of the first parameter or state with a value that is not finite, or None.
+        """Return the structural name of the first parameter or state with a non-finite value, or None.
 
-        Activations can't tell: the fast relu turns NaN into 0.
+        Activations don't reveal it: the fast relu turns NaN into 0.
         """
-        return not_finite((name, parameter.list_data()[0]) for name, parameter in self.parameters.items())
+        return find_not_finite((name, parameter.list_data()[0]) for name, parameter in self.parameters.items())
 
     def digest(self) -> str:
-        """SHA-256 of all parameters and states, of the first device."""
+        """Return the SHA-256 of all parameters and states on the first device."""
         mx.nd.waitall()
         return _digest(self.parameters)
 
 
-def not_finite(arrays: Iterable[tuple[str, Any]]) -> str | None:
-    """The name of the first of these arrays with a value that is not finite, or None.
+def find_not_finite(arrays: Iterable[tuple[str, Any]]) -> str | None:
+    """Return the name of the first of these arrays with a non-finite value, or None.
 
-    By NumPy: MXNet's `multi_all_finite` takes 90 ns for each number on a processor, about thirty times as long.
+    Uses NumPy, which is about thirty times as fast on a CPU as MXNet's `multi_all_finite` (90 ns per number).
     """
     return next((name for name, array in arrays if not np.isfinite(array.asnumpy()).all()), None)
 
@@ -124,31 +124,31 @@ def build(
     contexts: Sequence[Any],
     keyed: Callable[[str], AbstractContextManager[None]],
 ) -> Network:
-    """Build a network, find its shapes, and draw its parameters, each by its own key.
+    """Build a network, infer its shapes, and draw its parameters, each by its own key.
 
     Args:
-        model: The network.
-        norms: The norms that act in it together.
+        model: The model.
+        norms: The norms to combine in it.
         shape: Shape of one example.
         classes: Number of outputs.
         contexts: MXNet contexts, each of which gets a copy.
         keyed: `with keyed(name)` keys the generators for the parameter of this structural name.
 
     Raises:
-        SpecError: The network can't be built so, or has no place for what a norm does.
+        SpecError: The network can't be built with these parameters, or has no place for one of the norms.
     """
     sites = Sites(norms)
     make = model.entry.build
     block = make(sites, shape, classes, **accepted(make, model.parameters))
     _check_joins(model, sites)
-    # a network that found its shapes by a pass of its own is initialized already
+    # a network that needed a forward pass to infer its shapes is initialized already
     block.initialize(mx.init.Zero(), ctx=contexts[0], force_reinit=True)
-    with mx.autograd.pause(), frozen_state(), noting_dropout(block) as dropout:
+    with mx.autograd.pause(), frozen_state(), record_dropout(block) as dropout:
         block(mx.nd.zeros((1, *shape), ctx=contexts[0]))
     named = _named_parameters(block)
     for name, parameter in named.items():
         _draw(name, parameter, contexts, keyed)
-    shared = _shared(block, named, sites)
+    shared = _shared_parameters(block, named, sites)
     by_weight = [part for part in norms if part.entry.weight is not None]
     for layer, weighted in normalize_weights(block, by_weight):
         for inner, parameter in weighted.method_parameters().items():
@@ -161,13 +161,13 @@ def build(
 def _check_joins(model: Part, sites: Sites) -> None:
     if sites.residuals and not sites.joins:
         raise SpecError(
-            f"{model.name}: norm {sites.residuals[0].name} acts where a branch meets its shortcut, "
-            "and this network has no such place open to it; choose model resnet"
+            f"{model.name}: norm {sites.residuals[0].name} replaces the sum of a branch and its shortcut, "
+            "and this network has none that can be replaced; choose model resnet"
         )
 
 
 def _named_parameters(block: Any) -> dict[str, Any]:
-    """All parameters, each once, by the first of its structural names."""
+    """Return all parameters, each once, by the first of its structural names."""
     named = sorted(block._collect_params_with_prefix().items())  # noqa: SLF001 - the only way to structural names
     first: dict[int, tuple[str, Any]] = {}
     for name, parameter in named:
@@ -175,12 +175,12 @@ def _named_parameters(block: Any) -> dict[str, Any]:
     return dict(first.values())
 
 
-def _shared(block: Any, named: Mapping[str, Any], sites: Sites) -> dict[str, Any]:
-    """The parameters that the network has whatever the norm."""
+def _shared_parameters(block: Any, named: Mapping[str, Any], sites: Sites) -> dict[str, Any]:
+    """Return the parameters that the network has with every norm."""
     hosts = [child for child in walk(block) if isinstance(child, Host)]
-    others = [*sites.optional_biases, *(p for host in hosts for p in own_parameters(host).values())]
-    left_out = {id(parameter) for parameter in others}
-    return {name: parameter for name, parameter in named.items() if id(parameter) not in left_out}
+    of_norms = [*sites.optional_biases, *(p for host in hosts for p in own_parameters(host).values())]
+    excluded = {id(parameter) for parameter in of_norms}
+    return {name: parameter for name, parameter in named.items() if id(parameter) not in excluded}
 
 
 def _draw(
@@ -191,9 +191,9 @@ def _draw(
 
 
 def _digest(parameters: Mapping[str, Any]) -> str:
-    whole = sha256()
+    digest = sha256()
     for name, parameter in parameters.items():
         value = parameter.list_data()[0]
-        whole.update(f"{name} {value.dtype.__name__} {value.shape}\n".encode())
-        whole.update(value.asnumpy().tobytes())
-    return whole.hexdigest()
+        digest.update(f"{name} {value.dtype.__name__} {value.shape}\n".encode())
+        digest.update(value.asnumpy().tobytes())
+    return digest.hexdigest()

@@ -2,12 +2,12 @@
 
     y = relu(F(x) + shortcut(x)),    F(x) = norm(conv(relu(norm(conv(x)))))
 
-A convolution of 16 channels, three stages of n such blocks with 16, 32 and 64 channels, the first block of stages two
-and three with stride 2, the average over all positions, and one dense layer: 6 n + 2 layers with weights. Convolutions
-are 3x3 and have a bias wherever no norm after them brings a shift.
+A convolution with 16 channels, three stages of n such blocks with 16, 32 and 64 channels, the first block of the second
+and third stage with stride 2, the average over all positions, and one dense layer: 6 n + 2 layers with weights.
+Convolutions are 3x3 and have a bias unless the norm after them has a shift.
 
-A shortcut that has to change its shape does so by option A of the paper: every second row and column, and channels of
-zeros; or by option B: a 1x1 convolution of stride 2 with a norm, as in the authors' own code.
+Where the shape changes, the shortcut follows option A of the paper, every second row and column with appended channels
+of zeros, or option B, a 1x1 convolution of stride 2 with a norm, as in the authors' own code.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ def resnet(
     zero_gamma: bool = False,
     weight_initializer: InitializerPart = _HE,
 ) -> Any:
-    """Residual blocks in three stages and one dense layer.
+    """Build residual blocks in three stages and one dense layer.
 
     Args:
-        sites: Makes norms, activations and what joins a branch to its shortcut.
+        sites: Builds norms, activations and the sums of branches and shortcuts.
         shape: Shape of one example, `(channels, height, width)`, of any size.
         classes: Number of outputs.
-        depth: Layers with weights, `6 n + 2` for n blocks a stage.
-        shortcut: Where shapes change: A subsamples and pads with zeros, B projects by a 1x1 convolution.
-        activation: Activation within and after the blocks; a norm that replaces it does so within the branches only.
+        depth: Number of layers with weights, `6 n + 2` for n blocks per stage.
+        shortcut: Shortcut where the shape changes: A subsamples and appends zeros, B is a 1x1 convolution.
+        activation: Activation within and after the blocks. A norm that replaces it does so only within the branches.
         zero_gamma: Whether gamma of the last norm of each branch starts from 0, so that blocks start as shortcuts.
-        weight_initializer: How the weights start; biases start from zeros.
+        weight_initializer: Initializer of the weights; biases are initialized to zeros.
 
     Returns:
         A block from `(N, *shape)` to `(N, classes)`.
 
     Raises:
-        SpecError: An example is no image, or the activation is unknown.
+        SpecError: The examples are not images, or the activation is unknown.
     """
-    from normlab.models.layers import (  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import (  # noqa: PLC0415 - loads MXNet, which listing doesn't need
         GlobalAverage,
         convolution,
         image_shape,
@@ -77,12 +77,12 @@ def resnet(
         ("conv", conv),
         ("site", sites.norm(channels, "NCHW", activation=plan.activation, layer_before=conv)),
     ]
-    for stage, wanted in enumerate(_CHANNELS):
+    for stage, stage_channels in enumerate(_CHANNELS):
         blocks = []
         for index in range(plan.blocks):
             number = stage * plan.blocks + index
-            blocks.append((f"block{index}", _block(sites, channels, wanted, number, plan)))
-            channels = wanted
+            blocks.append((f"block{index}", _block(sites, channels, stage_channels, number, plan)))
+            channels = stage_channels
         parts.append((f"stage{stage}", sequence(blocks)))
         if stage > 0:
             height, width = (height + 1) // 2, (width + 1) // 2
@@ -91,11 +91,11 @@ def resnet(
 
 
 class _Plan(NamedTuple):
-    """Choices that all blocks share.
+    """Settings that all blocks share.
 
     Attributes:
-        blocks: Blocks of each stage.
-        projects: Whether shortcuts that change their shape have a convolution.
+        blocks: Number of blocks per stage.
+        projects: Whether shortcuts that change the shape have a convolution.
         activation: Activation within and after the blocks.
         last_gamma: Initial gamma of the last norm of each branch.
         initializer: Initializer of the weights.

@@ -1,4 +1,4 @@
-"""The places of a network where norms, activations and sums go, offered to whoever builds the network."""
+"""The sites of a network: where norms, activations and sums of branches and shortcuts are built."""
 
 from __future__ import annotations
 
@@ -14,33 +14,30 @@ from normlab.norms.ways import NormLayer
 from normlab.ops.activations import make_activation
 from normlab.spec import Part
 
-mx = mxnet()
-
-
-HybridBlock: Any = mx.gluon.HybridBlock
+HybridBlock: Any = mxnet().gluon.HybridBlock
 
 
 class Sum(HybridBlock):
-    """Where a branch meets its shortcut and no method acts: branch + shortcut."""
+    """branch + shortcut, where no method replaces it."""
 
     def hybrid_forward(self, F: Any, branch: Any, shortcut: Any) -> Any:  # noqa: ARG002 - Gluon's signature
-        """Add."""
+        """Add the shortcut to the branch."""
         return branch + shortcut
 
 
 class Sites:
-    """Makes what stands at each site of a network under construction, and keeps account of it.
+    """Builds the blocks at the sites of a network, and keeps track of them.
 
     Args:
-        norms: The norms that act together.
+        norms: The norms to combine.
 
     Attributes:
-        label: The norms in a word, for messages.
+        label: The names of the norms, for messages.
         layers: The norms among them that put a layer at each site.
-        residuals: The norms among them that act where a branch meets its shortcut.
-        joins: How many places the network has where a branch meets its shortcut.
-        optional_biases: Biases that exist only because no norm at their site brings a shift.
-        notes: What the person should know about the network, a sentence each.
+        residuals: The norms among them that replace the sum of a branch and its shortcut.
+        joins: Number of places in the network where a branch and its shortcut are joined.
+        optional_biases: Biases that exist only because no norm at their site has a shift.
+        notes: Notes for the user about the network, a sentence each.
     """
 
     def __init__(self, norms: Sequence[Part]) -> None:
@@ -64,24 +61,24 @@ class Sites:
         center: bool = True,
         layer_before: Any = None,
     ) -> Any:
-        """A block with the norms of a site and its activation.
+        """Build a block with the norms of a site and its activation.
 
         Args:
             channels: Number of channels.
             layout: `NC`, `NCHW` or `NTC`.
-            activation: The activation of the site; left out where a norm replaces it.
-            activation_first: Normalize what the activation gives, instead of what it takes.
-            gamma_initializer: How gamma starts.
-            scale: Whether gamma is learned, where the norm's own parameters let it be.
-            center: Whether beta is learned, likewise.
-            layer_before: The `Dense` or `Conv2D` layer whose outputs the site gets as they are, for norms that look at
-                its weight; None where there is no such layer.
+            activation: The activation of the site; omitted if a norm replaces it.
+            activation_first: Whether to normalize the output of the activation instead of its input.
+            gamma_initializer: Initializer of gamma.
+            scale: Whether gamma is trainable, if the norm's own parameters allow it.
+            center: Whether beta is trainable, if the norm's own parameters allow it.
+            layer_before: The `Dense` or `Conv2D` layer whose output is the input of the site, for norms that use its
+                weight; None if there is no such layer.
 
         Returns:
             A block from `(N, C, ...)` to the same shape.
 
         Raises:
-            SpecError: A norm looks at the layer before, and can't here.
+            SpecError: A norm needs the layer before the site, which it can't use here.
         """
         methods = self._methods(
             channels,
@@ -92,37 +89,37 @@ class Sites:
             center=center,
         )
         self._check_gamma(methods, gamma_initializer)
-        # a norm comes between the layer and the norms after it
+        # only the first norm comes right after the layer
         layers = [layer_before] if layer_before is not None and not activation_first else []
         blocks = []
         for index, method in enumerate(methods):
-            before = self._looked_at(method, layers[index:], self.layers[index].name)
+            before = self._layer_for(method, layers[index:], self.layers[index].name)
             blocks.append((f"norm{index}" if index else "norm", NormBlock(method, before)))
         if activation != "identity" and not any(m.replaces_activation or m.needs_activation for m in methods):
             blocks.insert(0 if activation_first else len(blocks), ("activation", make_activation(activation)))
         return sequence(blocks)
 
     def brings_shift(self, channels: int, layout: str) -> bool:
-        """Whether a norm at such a site learns a shift, which makes a bias before it superfluous."""
+        """Return whether a norm at such a site learns a shift, which makes a bias before it redundant."""
         return any(method.brings_shift for method in self._methods(channels, layout))
 
     @property
     def takes_activation(self) -> bool:
-        """Whether a norm at each site stands for the activation as well, or applies it itself."""
-        replaced = (getattr(part.entry.layer, "replaces_activation", False) for part in self.layers)
-        return self.needs_activation or any(replaced)
+        """Whether a norm replaces the activation of each site, or applies it itself."""
+        replaces = (getattr(part.entry.layer, "replaces_activation", False) for part in self.layers)
+        return self.needs_activation or any(replaces)
 
     @property
     def needs_activation(self) -> bool:
-        """Whether a norm at each site applies the activation itself."""
+        """Whether a norm applies the activation of each site itself."""
         return any(getattr(part.entry.layer, "needs_activation", False) for part in self.layers)
 
     def layer_before(self, make: Callable[..., Any], channels: int, layout: str) -> Any:
-        """The layer right before a site: with a bias if no norm there brings a shift, so that nothing is lost.
+        """Build the layer right before a site, with a bias if no norm there has a shift.
 
         Args:
-            make: Makes the layer; takes `use_bias`.
-            channels: Its number of outputs.
+            make: Builds the layer; accepts `use_bias`.
+            channels: Number of outputs.
             layout: The layout of the site.
         """
         use_bias = not self.brings_shift(channels, layout)
@@ -132,7 +129,7 @@ class Sites:
         return layer
 
     def residual(self, channels: int, index: int, blocks: int) -> Any:
-        """A block that joins a branch and its shortcut, `(N, C, H, W)` each.
+        """Build the block that joins a branch and its shortcut, `(N, C, H, W)` each.
 
         Args:
             channels: Number of channels of both.
@@ -140,15 +137,15 @@ class Sites:
             blocks: Number of residual blocks in the network.
 
         Returns:
-            What the chosen method makes of the two, or their sum.
+            The block of the method that replaces the sum, or of the sum.
 
         Raises:
-            SpecError: Several of the norms would act here.
+            SpecError: More than one of the norms replaces the sum.
         """
         self.joins += 1
         if len(self.residuals) > 1:
             names = " and ".join(part.name for part in self.residuals)
-            raise SpecError(f"norms {names} both act where a branch meets its shortcut; choose one of them")
+            raise SpecError(f"norms {names} both replace the sum of a branch and its shortcut; choose one of them")
         for part in self.residuals:
             method = part.entry.residual
             own = accepted(method, part.parameters)
@@ -158,35 +155,35 @@ class Sites:
     def _methods(
         self, channels: int, layout: str, *, scale: bool = True, center: bool = True, **site: Any
     ) -> list[NormLayer]:
-        # only what differs from a norm's own choice is said to it
-        without = {name: False for name, wanted in (("scale", scale), ("center", center)) if not wanted}
-        made = []
+        # a network can only switch off what a norm's own parameters switch on
+        without = {name: False for name, used in (("scale", scale), ("center", center)) if not used}
+        methods = []
         for part in self.layers:
             method = part.entry.layer
             own = {**accepted(method, part.parameters), **without}
-            made.append(method(**own, in_channels=channels, layout=layout, **site))
-        return made
+            methods.append(method(**own, in_channels=channels, layout=layout, **site))
+        return methods
 
-    def _looked_at(self, method: NormLayer, layers: list[Any], name: str) -> Any:
-        """The layer that a method looks at, None if it looks at none."""
+    def _layer_for(self, method: NormLayer, layers: list[Any], name: str) -> Any:
+        """Return the layer before the site if the method needs it, or None."""
         if not method.needs_layer_before:
             return None
         if self._weighted:
             raise SpecError(
-                f"norm {name} looks at the weight of the layer before each site, and norm {self._weighted[0]} puts "
-                "another in its place; choose one of them"
+                f"norm {name} uses the weight of the layer before each site, and norm {self._weighted[0]} replaces "
+                "that weight; choose one of them"
             )
         if not layers:
             raise SpecError(
-                f"norm {name} looks at the weight of the layer before each site, and here is a site that does not get "
-                "what a dense layer or a convolution gives; choose model lenet, vgg, resnet or mlp, the norm first of "
-                "several and before the activation, or another norm"
+                f"norm {name} uses the weight of the layer before each site, and the input of one site is not the "
+                "output of a dense layer or a convolution; choose model lenet, vgg, resnet or mlp with this norm first "
+                "in a list of norms and before the activation, or choose another norm"
             )
         return layers[0]
 
     def _check_gamma(self, methods: list[NormLayer], gamma_initializer: Any) -> None:
         if gamma_initializer == "ones" or any("gamma" in method.declared for method in methods):
             return
-        note = f"norm {self.label} has no gamma, so what the network wants of its start is left out"
+        note = f"norm {self.label} has no gamma, so the network's own initial value of gamma is ignored"
         if note not in self.notes:
             self.notes.append(note)

@@ -1,4 +1,4 @@
-"""The tree of blocks that a Gluon network is: walk it, name its blocks, put others in their places."""
+"""The tree of blocks of a Gluon network: walk it, name its blocks, replace some of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ gluon = mxnet().gluon
 
 
 def sequence(children: Iterable[tuple[str, Any]]) -> Any:
-    """Blocks that run one after the other, each under its own name."""
+    """Return a block that runs blocks in order, each under its own name."""
     block = gluon.nn.HybridSequential()
     for name, child in children:
         block.register_child(child, name)
@@ -19,17 +19,17 @@ def sequence(children: Iterable[tuple[str, Any]]) -> Any:
 
 
 def children(block: Any) -> list[tuple[str, Any]]:
-    """The children that Gluon knows of, with their names."""
+    """Return the children that Gluon knows of, with their names."""
     return list(block._children.items())  # noqa: SLF001 - Gluon has no public name for children
 
 
 def own_parameters(block: Any) -> dict[str, Any]:
-    """The parameters of a block itself, without those of its children, by name."""
+    """Return the parameters of a block itself by name, without those of its children."""
     return dict(block._reg_params)  # noqa: SLF001 - Gluon has no public name for a block's own parameters
 
 
 def named_blocks(block: Any) -> dict[str, Any]:
-    """A network and all blocks in it, each once, by structural name; the network's own is ""."""
+    """Return a network and all blocks in it, each once, by structural name; that of the network is ""."""
     found: dict[str, Any] = {}
     seen: set[int] = set()
 
@@ -45,12 +45,12 @@ def named_blocks(block: Any) -> dict[str, Any]:
 
 
 def walk(block: Any) -> Iterator[Any]:
-    """A block and all blocks in it, each once, in order."""
+    """Yield a block and all blocks in it, each once, in order."""
     yield from named_blocks(block).values()
 
 
-def anywhere(block: Any) -> list[Any]:
-    """All blocks that can be reached: children, attributes, and what lists, tuples and dictionaries in them hold."""
+def find_all_blocks(block: Any) -> list[Any]:
+    """Return all reachable blocks: children, attributes, and members of lists, tuples and dictionaries in them."""
     found: dict[int, Any] = {}
 
     def visit(value: Any) -> None:
@@ -69,31 +69,31 @@ def anywhere(block: Any) -> list[Any]:
 
 
 def substitute(block: Any, new: Mapping[int, Any]) -> None:
-    """Put other blocks in the places of some, wherever a network holds them.
+    """Replace blocks by others wherever a network holds them.
 
     Args:
         block: The network.
-        new: The blocks to put in, by the `id` of those that they replace.
+        new: The new blocks by the `id` of those that they replace.
     """
-    for inner in anywhere(block):
+    for inner in find_all_blocks(block):
         if id(inner) not in new:
             for attribute, value in list(vars(inner).items()):
-                put = _substituted(value, new)
-                if put is not value:
-                    # Gluon's own __setattr__ refuses another type, and would list it as a child
-                    object.__setattr__(inner, attribute, put)
+                replaced = _substitute_in(value, new)
+                if replaced is not value:
+                    # Gluon's own __setattr__ refuses a different type, and would register a child
+                    object.__setattr__(inner, attribute, replaced)
 
 
-def _substituted(value: Any, new: Mapping[int, Any]) -> Any:
-    """What stands for a value afterwards: lists and dictionaries are changed in place."""
+def _substitute_in(value: Any, new: Mapping[int, Any]) -> Any:
+    """Return the value with blocks replaced. Lists and dictionaries are changed in place."""
     if isinstance(value, gluon.Block):
         return new.get(id(value), value)
     if isinstance(value, dict):
         for key, item in list(value.items()):
-            value[key] = _substituted(item, new)
+            value[key] = _substitute_in(item, new)
     elif isinstance(value, list):
-        value[:] = [_substituted(item, new) for item in value]
+        value[:] = [_substitute_in(item, new) for item in value]
     elif isinstance(value, tuple) and type(value) is tuple:
-        put = tuple(_substituted(item, new) for item in value)
-        return put if any(a is not b for a, b in zip(put, value)) else value
+        replaced = tuple(_substitute_in(item, new) for item in value)
+        return replaced if any(a is not b for a, b in zip(replaced, value)) else value
     return value

@@ -1,8 +1,8 @@
 """VGG (Simonyan and Zisserman, ICLR 2015, arXiv:1409.1556), table 1, for small images.
 
-Stages of 3x3 convolutions, each with a norm before its activation; a stage ends in a pooling that halves rows and
-columns, and the next has twice the channels, up to eight times. As is usual for small images, the paper's two hidden
-dense layers of 4096 units are left out: one dense layer follows the average over what positions are left.
+Five stages of 3x3 convolutions, each with a norm before its activation. A stage ends with pooling that halves rows and
+columns; the next has twice as many channels, up to eight times those of the first. As usual for small images, the
+paper's two hidden dense layers of 4096 units are left out: one dense layer follows the average over all positions.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _HE = Part(name="he", parameters={})
 
-#: Convolutions of each stage. 11 to 19 are the paper's configurations A, B, D and E; 8 has one a stage.
+#: Convolutions of each stage. 11 to 19 are the paper's configurations A, B, D and E; 8 has one per stage.
 STAGES = {8: (1, 1, 1, 1, 1), 11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-#: Channels of each stage, in widths.
+#: Channels of each stage, as multiples of the width.
 _FACTORS = (1, 2, 4, 8, 8)
 
 
@@ -38,24 +38,24 @@ def vgg(
     activation: str = "relu",
     weight_initializer: InitializerPart = _HE,
 ) -> Any:
-    """Convolutions in five stages and one dense layer.
+    """Build convolutions in five stages and one dense layer.
 
     Args:
-        sites: Makes norms and activations.
+        sites: Builds norms and activations.
         shape: Shape of one example, `(channels, height, width)`, of any size.
         classes: Number of outputs.
-        depth: The paper's number of layers, of which the three dense ones are here one: 8 has 5 convolutions.
-        width: Channels of the first stage; the others have 2, 4, 8 and 8 times as many.
+        depth: The paper's number of layers, of which three are dense (here only one): 8 has 5 convolutions.
+        width: Number of channels of the first stage; the others have 2, 4, 8 and 8 times as many.
         activation: Activation of the convolutions.
-        weight_initializer: How the weights start; biases start from zeros.
+        weight_initializer: Initializer of the weights; biases are initialized to zeros.
 
     Returns:
         A block from `(N, *shape)` to `(N, classes)`.
 
     Raises:
-        SpecError: An example is no image, or the activation is unknown.
+        SpecError: The examples are not images, or the activation is unknown.
     """
-    from normlab.models.layers import (  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.layers import (  # noqa: PLC0415 - loads MXNet, which listing doesn't need
         GlobalAverage,
         convolution,
         image_shape,
@@ -73,7 +73,7 @@ def vgg(
             channels = factor * width
             site = sites.norm(channels, "NCHW", activation=activation, layer_before=conv)
             layers += [(f"conv{index}", conv), (f"site{index}", site)]
-        # an image that is a single row or column has nothing left to halve
+        # a single row or column can't be halved
         if min(rows, columns) > 1:
             layers.append(("pool", nn.MaxPool2D(2)))
             rows, columns = rows // 2, columns // 2

@@ -1,4 +1,4 @@
-"""How weights and biases start, by the names that a spec uses."""
+"""Initializers of weights and biases, by the names that specs use."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 
 
 def zeros() -> Any:
-    """All zeros."""
+    """Initialize with zeros."""
     return mxnet().init.Zero()
 
 
 def ones() -> Any:
-    """All ones."""
+    """Initialize with ones."""
     return mxnet().init.One()
 
 
 def constant(*, value: float) -> Any:
-    """One value everywhere."""
+    """Initialize with a constant value."""
     return mxnet().init.Constant(value)
 
 
 def normal(*, sigma: NonNegativeFloat = 0.01) -> Any:
-    """Normal with mean 0 and standard deviation sigma."""
+    """Draw from the normal distribution with mean 0 and standard deviation sigma."""
     return mxnet().init.Normal(sigma)
 
 
 def uniform(*, scale: NonNegativeFloat = 0.07) -> Any:
-    """Uniform between -scale and scale."""
+    """Draw uniformly between -scale and scale."""
     return mxnet().init.Uniform(scale)
 
 
 def truncated_normal(*, sigma: NonNegativeFloat = 0.1, cut: PositiveFloat = 2.0) -> Any:
-    """Normal with mean 0 and, before the cut, standard deviation sigma; nothing beyond `cut` times sigma.
+    """Draw from the normal distribution with mean 0 and standard deviation sigma, truncated at `cut` times sigma.
 
-    As TensorFlow's `truncated_normal`: values beyond the cut are drawn again.
+    As in TensorFlow's `truncated_normal`, values beyond the cut are drawn again, so the deviation is less than sigma.
     """
 
     def draw(shape: tuple[int, ...], generator: np.random.Generator) -> Any:
@@ -62,22 +62,22 @@ def xavier(
     factor: Literal["avg", "in", "out"] = "avg",
     magnitude: PositiveFloat = 3.0,
 ) -> Any:
-    """Glorot and Bengio (AISTATS 2010): variance `magnitude / fan` for uniform / 3, fan by `factor`."""
+    """Draw as Glorot and Bengio (AISTATS 2010): variance `magnitude / fan`, a third of it if uniform."""
     return mxnet().init.Xavier(distribution, factor, magnitude)
 
 
 def he(*, factor: Literal["avg", "in", "out"] = "in", slope: float = 0.0) -> Any:
-    """He et al. (ICCV 2015, arXiv:1502.01852), equation 15: normal with variance 2 / ((1 + slope^2) fan)."""
+    """Draw as He et al. (ICCV 2015, arXiv:1502.01852), equation 15: normal with variance 2 / ((1 + slope^2) fan)."""
     return mxnet().init.MSRAPrelu(factor, slope)
 
 
 def lecun() -> Any:
-    """LeCun et al. (1998): normal with variance 1 / fan_in, as self-normalizing networks want it."""
+    """Draw as LeCun et al. (1998), for self-normalizing networks: normal with variance 1 / fan_in."""
     return mxnet().init.Xavier("gaussian", "in", 1.0)
 
 
 def orthogonal(*, scale: PositiveFloat = 1.0) -> Any:
-    """Saxe et al. (ICLR 2014, arXiv:1312.6120): rows or columns orthogonal, multiplied by scale."""
+    """Draw as Saxe et al. (ICLR 2014, arXiv:1312.6120): orthogonal rows or columns, multiplied by scale."""
     return mxnet().init.Orthogonal(scale)
 
 
@@ -87,7 +87,7 @@ NAMED: dict[str, Callable[..., Any]] = {
 }
 
 
-def _checked(part: Part) -> Part:
+def _check(part: Part) -> Part:
     if part.name not in NAMED:
         raise mistake(f"unknown initializer {part.name!r}{suggestion(part.name, NAMED)}")
     try:
@@ -98,9 +98,9 @@ def _checked(part: Part) -> Part:
 
 
 #: The type of a parameter that names an initializer: `zeros`, or `{name: normal, sigma: 0.1}`.
-InitializerPart = Annotated[OnePart, AfterValidator(_checked)]
+InitializerPart = Annotated[OnePart, AfterValidator(_check)]
 
 
 def to_initializer(part: Part) -> Any:
-    """The MXNet initializer that a checked part names."""
+    """Return the MXNet initializer of a checked part."""
     return NAMED[part.name](**part.parameters)

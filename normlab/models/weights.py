@@ -1,4 +1,4 @@
-"""Put methods that act on weights into a network: its `Dense` and `Conv` layers compute with what the method gives."""
+"""Normalize the weights of a network: replace its `Dense` and `Conv` layers by ones that use normalized weights."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ WEIGHTED = (nn.Dense, nn.conv_layers._Conv)  # noqa: SLF001 - there is no public
 
 
 class WeightedLayer(HybridBlock):
-    """A layer that computes with its weight after a method.
+    """A layer that uses its weight after normalization.
 
     Args:
-        layer: The `Dense` or `Conv` layer, initialized, its shapes known.
-        norms: Norms with a weight way, applied in order.
+        layer: The `Dense` or `Conv` layer, initialized and with known shapes.
+        norms: Norms that act on weights, applied in order.
     """
 
     def __init__(self, layer: Any, norms: Sequence[Part]) -> None:
@@ -46,7 +46,7 @@ class WeightedLayer(HybridBlock):
             self._hosts.append(host)
 
     def method_parameters(self) -> dict[str, Any]:
-        """The parameters of the methods, by name within this block."""
+        """Return the parameters of the methods, by name within this block."""
         return {
             f"{name}.{inner}": parameter
             for name, host in children(self)
@@ -55,23 +55,23 @@ class WeightedLayer(HybridBlock):
         }
 
     def start(self) -> None:
-        """Give parameters that start from the weight their values."""
+        """Initialize the parameters whose initial values depend on the weight."""
         for host in self._hosts:
             weight = self._to_units(mx.nd, self.layer.weight.list_data()[0]).asnumpy()
             for name, value in host.method.start(weight).items():
                 own_parameters(host)[name].set_data(mx.nd.array(value))
 
     def forward(self, x: Any, *args: Any) -> Any:
-        """Compute the layer on x, `(N, ...)`, array or symbol.
+        """Compute the layer on x, `(N, ...)`, an array or a symbol.
 
         Raises:
-            SpecError: A transposed convolution would be trained: MXNet ends the process in the backward pass of one
-                whose weight is computed.
+            SpecError: A transposed convolution would be trained: MXNet crashes in the backward pass of one with a
+                computed weight.
         """
         if self._is_transposed and (mx.autograd.is_recording() or is_training()):
             raise SpecError(
                 f"{self.layer.name}: MXNet 1.9.1 crashes in the backward pass of a transposed convolution with a "
-                "normalized weight; choose another network or method, or use it in prediction only"
+                "normalized weight; choose another network or method, or use it only in eval mode"
             )
         parameters = own_parameters(self.layer).items()
         if isinstance(x, mx.nd.NDArray):
@@ -98,14 +98,14 @@ class WeightedLayer(HybridBlock):
 
 
 def normalize_weights(block: Any, norms: Sequence[Part]) -> list[tuple[str, WeightedLayer]]:
-    """Replace every weighted layer inside a block, wherever the block holds it.
+    """Replace every `Dense` and `Conv` layer in a network, wherever it is held.
 
     Args:
-        block: A network, initialized, its shapes known.
-        norms: Norms with a weight way; without any nothing is replaced.
+        block: A network, initialized and with known shapes.
+        norms: Norms that act on weights; without any, nothing is replaced.
 
     Returns:
-        The structural name of each layer, and what stands in its place.
+        The structural name of each replaced layer, and the new layer.
     """
     if not norms:
         return []

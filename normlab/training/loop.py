@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from normlab.backend.graph import Graph
 from normlab.backend.mxnet import mxnet
 from normlab.backend.threads import limit_threads
-from normlab.models.network import Network, not_finite
+from normlab.models.network import Network, find_not_finite
 from normlab.optimizers import state as optimizer_state
 from normlab.optimizers.base import Optimizer
 from normlab.optimizers.flatten import flatten
@@ -63,10 +63,10 @@ class Trainer:
         # part of the graph, so that gradients are those of the minimized loss
         factor = 1 / batches.batch_size if loss.reduction == "mean" else 1.0
         self._trainable = {name: p for name, p in network.parameters.items() if p.grad_req != "null"}
-        self._gradient = network.way("gradient")
+        self._gradient = network.build_methods("gradient")
         for method in self._gradient:
             method.prepare(network)
-        self._project = network.way("project")
+        self._project = network.build_methods("project")
         # several devices need a store that sums their gradients
         store = {"kvstore": "device", "update_on_kvstore": False} if len(data) > 1 else {"kvstore": None}
         rule = optimizer.attach(self._trainable)
@@ -152,7 +152,7 @@ class Trainer:
 
         Parameters alone don't reveal it: `signum` takes no step if the momentum is NaN, `ftrl` sets the weight to 0.
         """
-        found = not_finite(optimizer_state.read_arrays(self._gluon, list(self._optimized)))
+        found = find_not_finite(optimizer_state.read_arrays(self._gluon, list(self._optimized)))
         return found and f"{found.rpartition('/')[0]} (its optimizer state)"
 
     def _update(self) -> None:

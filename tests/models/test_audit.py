@@ -15,8 +15,8 @@ def mlp(norm):
     return audit(small("mlp", norm), SHAPE)
 
 
-def test_counts_of_an_mlp_by_hand():
-    # 64 -> 16 -> 12 -> 4, whose norms stand behind both hidden layers
+def test_counts_of_an_mlp_match_a_calculation_by_hand():
+    # 64 -> 16 -> 12 -> 4, with norms after both hidden layers
     weights, biases = 64 * 16 + 16 * 12 + 12 * 4, 16 + 12 + 4
     none = mlp("none")
     assert none["parameters"] == weights + biases
@@ -25,13 +25,13 @@ def test_counts_of_an_mlp_by_hand():
     assert none["operations"] == 2 * weights + biases
 
 
-def test_a_norm_adds_its_parameters_and_state_and_spares_biases():
+def test_a_norm_adds_parameters_and_state_and_makes_biases_redundant():
     none, batch = mlp("none"), mlp("batch")
-    spared = none["biases"] - batch["biases"]
+    redundant = none["biases"] - batch["biases"]
     channels = batch["state"] // 2
     assert channels > 0
-    assert batch["parameters"] == none["parameters"] - spared + 2 * channels
-    assert none["optional_biases"] == spared
+    assert batch["parameters"] == none["parameters"] - redundant + 2 * channels
+    assert none["optional_biases"] == redundant
     assert batch["optional_biases"] == 0
 
 
@@ -41,7 +41,7 @@ def test_optional_biases_are_among_the_biases():
 
 
 @pytest.mark.parametrize("label", ["lenet", "vgg", "resnet_a", "gluoncv_v1", "gluoncv_v2"])
-def test_operations_do_not_depend_on_the_norm_but_for_biases(label):
+def test_operations_depend_on_the_norm_only_by_biases(label):
     shape = (1, 16, 16) if label == "lenet" else (3, 8, 8)
     found = {norm: audit(small(label, norm), shape) for norm in ("none", "batch", "doubling")}
     assert found["doubling"] == found["none"]
@@ -61,7 +61,7 @@ def test_operations_do_not_depend_on_the_norm_but_for_biases(label):
     ],
     ids=["conv", "grouped", "transposed", "dense", "dense at each position"],
 )
-def test_operations_of_each_kind_of_layer_by_hand(layer, shape, operations):
+def test_operations_of_each_kind_of_layer(layer, shape, operations):
     net = small("mlp", "none")
     net.block = sequence([("layer", layer())])
     net.block.initialize()
@@ -79,7 +79,7 @@ def test_a_layer_that_runs_twice_is_counted_twice():
 
 
 @pytest.mark.parametrize("norm", ["batch", "doubling"])
-def test_audit_changes_nothing(norm):
+def test_audit_changes_neither_network_nor_random_state(norm):
     net = small("resnet_a", norm)
     before = net.digest()
     x = mx.nd.array(np.ones((2, 3, 8, 8)))
@@ -95,7 +95,7 @@ def test_audit_changes_nothing(norm):
     assert net.block(x).shape == (2, 4)
 
 
-def test_no_hook_is_left_behind():
+def test_audit_removes_its_hooks():
     net = network("mlp", "none", SHAPE, hidden=[16, 12])
     audit(net, SHAPE)
     assert not any(child._forward_hooks for child in net.block._children.values())

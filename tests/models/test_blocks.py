@@ -1,4 +1,4 @@
-"""Global averaging and dropout, in graphs and eagerly, in both modes."""
+"""Global averaging and dropout, in graphs and imperatively, in both modes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ nn = mx.gluon.nn
 
 @pytest.mark.parametrize("hybridize", [True, False])
 @pytest.mark.parametrize(("shape", "keep_axes"), [((3, 5, 4, 7), False), ((2, 3, 1, 1), False), ((2, 4, 8, 8), True)])
-def test_global_average_and_its_gradient_are_those_of_the_mean(shape, keep_axes, hybridize):
+def test_global_average_and_its_gradient_match_the_mean(shape, keep_axes, hybridize):
     block = GlobalAverage(shape[1], shape[2] * shape[3], keep_axes=keep_axes)
     x = mx.nd.random.normal(shape=shape)
     factor = mx.nd.random.normal(shape=shape[:2])
@@ -34,7 +34,7 @@ def test_global_average_and_its_gradient_are_those_of_the_mean(shape, keep_axes,
 
 
 @pytest.mark.parametrize("hybridize", [True, False])
-def test_dropout_drops_in_training_only(hybridize):
+def test_dropout_drops_only_in_training(hybridize):
     block, x = Dropout(0.25), mx.nd.ones((100, 100))
     assert (predicted(block, x, hybridize=hybridize) == 1).all()
     y = trained(block, x, hybridize=hybridize)
@@ -42,7 +42,7 @@ def test_dropout_drops_in_training_only(hybridize):
     assert (y == 0).mean() == pytest.approx(0.25, abs=0.03)
 
 
-def test_dropout_is_keyed_by_whoever_seeds_mxnet():
+def test_dropout_depends_on_the_seed_of_mxnet():
     block, x = Dropout(0.5), mx.nd.ones((8, 8))
     drawn = []
     for step in (1, 2, 1):
@@ -59,7 +59,7 @@ def test_dropout_along_axes_drops_whole_channels():
 
 
 @pytest.mark.parametrize("hybridize", [True, False])
-def test_gluons_dropout_is_replaced_so_that_prediction_drops_nothing(hybridize):
+def test_gluons_dropout_is_replaced_so_that_eval_mode_drops_nothing(hybridize):
     net = nn.HybridSequential()
     net.add(nn.Dropout(0.5), nn.Dense(3, in_units=5), nn.Dropout(0.0))
     block, _ = operated(net, (5,), "none")

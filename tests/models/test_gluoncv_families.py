@@ -1,6 +1,6 @@
-"""Every family of GluonCV that is claimed: its smallest member is built, and takes a step, as claimed.
+"""The smallest member of every supported family of GluonCV is built, takes a step, and hosts the norms it should.
 
-The ordinary run takes a few families; NORMLAB_SLOW_TESTS=1 takes them all (up to twenty minutes, 5 GB).
+By default only a few families are tested; NORMLAB_SLOW_TESTS=1 tests them all (up to twenty minutes, 5 GB).
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def shape(family):
 
 
 @pytest.mark.parametrize("family", TESTED)
-def test_a_step_lowers_the_loss_and_prediction_is_steady(family):
+def test_a_step_lowers_the_loss_and_inference_is_deterministic(family):
     net = member(family, "batch" if family.has_sites else "none")
-    # graphs know parameters by these names
+    # graphs identify parameters by these names
     assert len({parameter.name for parameter in net.parameters.values()}) == len(net.parameters)
     before, after = losses(net, shape(family), 2, learning_rate=1e-5, count=8)
     assert np.isfinite([before, after]).all()
-    # dropout gives the two steps different networks
+    # with dropout the loss may rise, since each step has different masks
     assert after < before or net.draws
     x = mx.nd.random.normal(shape=(2, *shape(family)))
     first, second = predicted(net.block, x), predicted(net.block, x)
@@ -55,12 +55,12 @@ def test_a_step_lowers_the_loss_and_prediction_is_steady(family):
 
 
 @pytest.mark.parametrize("family", TESTED)
-def test_without_a_norm_every_shift_is_kept_or_told_of(family):
+def test_without_a_norm_every_shift_becomes_a_bias_or_is_noted(family):
     net = member(family, "none")
     lost = [int(note.split(" of its sites")[0].split()[-1]) for note in net.notes if "of its sites" in note]
     if family.has_sites:
         shifts = [name for name in member(family, "batch").parameters if name.endswith(".norm.beta")]
-        # shufflenet's convolutions have biases whatever the norm
+        # shufflenet's convolutions always have biases
         assert len(net.optional_biases) + sum(lost) <= len(shifts)
         own = {name for name, p in net.parameters.items() if name.endswith("bias")} - set(net.optional_biases)
         assert len(net.optional_biases) + sum(lost) == len(shifts) or own
@@ -70,14 +70,14 @@ def test_without_a_norm_every_shift_is_kept_or_told_of(family):
 
 
 @pytest.mark.parametrize("family", TESTED)
-def test_norms_that_take_the_activation_over_are_hosted_where_claimed(family, monkeypatch):
+def test_norms_that_take_over_the_activation_are_hosted_by_the_families_that_can(family, monkeypatch):
     if family.replaces_activation:
         hosts = member(family, "gate").hosts
         assert any(host.method.activation != "identity" for host in hosts)
     elif family.has_sites:
-        # even without the claim the network itself can't host them
+        # the network really can't host them, even if the family is changed to say so
         monkeypatch.setattr(gluoncv_build, "family_of", lambda _: replace(family, replaces_activation=True))
-        with pytest.raises(SpecError, match=r"calls the activation after .* itself, or shares it"):
+        with pytest.raises(SpecError, match=r"calls the activation after .* itself, or uses it at another place"):
             member(family, "gate")
     else:
         with pytest.raises(SpecError, match="has no norms"):

@@ -1,4 +1,4 @@
-"""What all networks have in common: they train, in graphs as without, and start the same whatever the norm."""
+"""Properties of all networks: they train in graphs and imperatively, and initial weights don't depend on the norm."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ MODELS = ("mlp", "lenet", "vgg", "resnet", "gluoncv")
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
 @pytest.mark.parametrize("label", SMALL)
-def test_loss_falls_and_graphs_give_the_numbers_of_eager_passes(label, norm):
+def test_the_loss_falls_equally_in_graphs_and_imperatively(label, norm):
     shape = SMALL[label][1]
     rate = 0.02 if norm == "batch" else 0.002
     by_graph = losses(small(label, norm), shape, 3, learning_rate=rate)
-    eagerly = losses(small(label, norm), shape, 3, learning_rate=rate, hybridize=False)
-    np.testing.assert_allclose(by_graph, eagerly, rtol=2e-3)
+    imperatively = losses(small(label, norm), shape, 3, learning_rate=rate, hybridize=False)
+    np.testing.assert_allclose(by_graph, imperatively, rtol=2e-3)
     assert by_graph[-1] < by_graph[0]
 
 
 @pytest.mark.parametrize("label", SMALL)
-def test_prediction_is_the_same_in_graphs_and_eagerly(label):
+def test_inference_is_the_same_in_graphs_and_imperatively(label):
     net = small(label, "batch")
     x, _ = images(SMALL[label][1])
-    by_graph, eagerly = (predicted(net.block, x, hybridize=hybridize) for hybridize in (True, False))
+    by_graph, imperatively = (predicted(net.block, x, hybridize=hybridize) for hybridize in (True, False))
     assert by_graph.shape == (8, CLASSES)
-    np.testing.assert_allclose(by_graph, eagerly, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(by_graph, imperatively, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("label", SMALL)
-def test_networks_start_the_same_whatever_the_norm(label):
+def test_initial_weights_do_not_depend_on_the_norm(label):
     nets = {norm: small(label, norm) for norm in ("batch", "none", "plain")}
     assert len({net.initialization_digest for net in nets.values()}) == 1
     names = set(nets["none"].parameters) - set(nets["none"].optional_biases)
@@ -53,14 +53,14 @@ def test_networks_start_the_same_whatever_the_norm(label):
 
 
 @pytest.mark.parametrize("label", SMALL)
-def test_digest_tells_another_start(label):
+def test_the_digest_depends_on_the_initial_weights(label):
     assert small(label, "none", weight_initializer={"name": "normal", "sigma": 0.2}).initialization_digest != (
         small(label, "none").initialization_digest
     )
 
 
 @pytest.mark.parametrize("label", ["lenet", "vgg", "resnet_a", "resnet_b", "gluoncv_v1"])
-def test_without_a_shift_every_layer_before_a_site_has_a_bias_from_zeros(label):
+def test_without_a_shift_every_layer_before_a_site_has_a_bias_of_zeros(label):
     without, with_batch = small(label, "none"), small(label, "batch")
     sites = [name for name in with_batch.parameters if name.endswith(".beta")]
     assert len(without.optional_biases) == len(sites) > 0
@@ -69,12 +69,12 @@ def test_without_a_shift_every_layer_before_a_site_has_a_bias_from_zeros(label):
     assert not without.notes
 
 
-def test_weight_methods_reach_every_layer_and_keep_the_names():
+def test_norms_on_weights_apply_to_every_layer_and_keep_its_name():
     plain, doubled = small("resnet_a", "none"), small("resnet_a", ["none", "doubling"])
     assert list(plain.parameters) == list(doubled.parameters)
     assert sum(type(host.method).__name__ == "Doubling" for host in doubled.hosts) == 8
     x, _ = images((3, 8, 8))
-    # without norms and with biases of 0 a factor 2 in each branch's layers is no common factor, in the mlp it is
+    # without norms and with biases of 0, a factor of 2 in each layer scales the outputs of the mlp, not of the resnet
     assert np.abs(predicted(doubled.block, x) - predicted(plain.block, x)).max() > 0.1
     small_mlp = [small("mlp", norms) for norms in ("none", ["none", "doubling"])]
     x, _ = images((1, 8, 8))
@@ -83,7 +83,7 @@ def test_weight_methods_reach_every_layer_and_keep_the_names():
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 28, 28), (3, 5, 9)])
 @pytest.mark.parametrize("name", ["vgg", "resnet", "gluoncv"])
-def test_small_images_of_any_channels_fit(name, shape):
+def test_small_images_with_any_number_of_channels_are_accepted(name, shape):
     parameters = {"vgg": {"width": 2}, "resnet": {"depth": 8}, "gluoncv": {"network": "cifar_resnet20_v1"}}[name]
     net = network(name, "none", shape, **parameters)
     assert predicted(net.block, mx.nd.ones((2, *shape))).shape == (2, CLASSES)
@@ -99,14 +99,14 @@ def test_small_images_of_any_channels_fit(name, shape):
         ("resnet", (64,), r"shape \(64,\)"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused_with_advice(name, shape, words):
+def test_unsuitable_shapes_are_refused_with_advice(name, shape, words):
     with pytest.raises(SpecError, match=words) as refused:
         network(name, "none", shape)
     assert name in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["mlp", "lenet"])
-def test_sites_can_be_chosen_and_those_that_are_not_there_are_refused(name):
+def test_norm_sites_can_be_chosen_and_must_exist(name):
     shape = (1, 16, 16)
     net = network(name, "batch", shape, norm_sites=[1])
     assert [parameter for parameter in net.parameters if parameter.endswith("gamma")] == ["site1.norm.gamma"]
@@ -115,18 +115,18 @@ def test_sites_can_be_chosen_and_those_that_are_not_there_are_refused(name):
 
 
 @pytest.mark.parametrize("name", ["mlp", "lenet", "vgg", "resnet"])
-def test_an_unknown_activation_is_refused_with_the_nearest(name):
+def test_an_unknown_activation_is_refused_with_a_suggestion(name):
     with pytest.raises(SpecError, match="did you mean 'relu'"):
         network(name, "none", (1, 16, 16), activation="rellu")
 
 
-def test_a_norm_that_replaces_the_activation_has_none_after_it():
+def test_a_norm_that_replaces_the_activation_is_not_followed_by_one():
     kinds = [type(child).__name__ for child in small("vgg", "gate").block._children["stage0"]._children["site0"]]
     assert kinds == ["NormBlock"]
 
 
 @pytest.mark.parametrize("label", ["mlp", "lenet", "vgg"])
-def test_networks_without_shortcuts_refuse_norms_that_act_there(label):
+def test_networks_without_shortcuts_refuse_norms_on_residual_blocks(label):
     with pytest.raises(SpecError, match="choose model resnet"):
         small(label, "scaling")
 
@@ -139,7 +139,7 @@ def test_every_parameter_is_described(name):
     assert all(parameter.description for parameter in describe(model.factories))
 
 
-def test_plugins_are_light():
+def test_models_are_imported_without_mxnet():
     modules = ", ".join(f"normlab.models.{name}" for name in MODELS)
     program = f"import sys, {modules}; print('mxnet' in sys.modules, 'gluoncv' in sys.modules)"
     done = subprocess.run(
@@ -148,7 +148,7 @@ def test_plugins_are_light():
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_a_parameter_that_is_not_finite_is_named_even_among_hundreds():
+def test_the_first_non_finite_parameter_is_found():
     net = network("vgg", "batch", (1, 8, 8), depth=19, width=1)
     assert net.first_not_finite() is None
     for name in ("stage4.site3.norm.running_var", "stage0.conv0.weight"):
@@ -156,7 +156,7 @@ def test_a_parameter_that_is_not_finite_is_named_even_among_hundreds():
         assert net.first_not_finite() == name
 
 
-def test_more_parameters_than_mxnet_checks_at_once_are_checked():
+def test_a_non_finite_parameter_is_found_among_hundreds():
     net = network("gluoncv", "batch", (3, 32, 32), network="mobilenetv2_0.25")
     assert len(net.parameters) > 200
     assert net.first_not_finite() is None
@@ -165,5 +165,5 @@ def test_more_parameters_than_mxnet_checks_at_once_are_checked():
     assert net.first_not_finite() == last
 
 
-def test_every_network_is_in_the_catalogue():
+def test_every_network_is_in_the_catalog():
     assert set(MODELS) <= set(catalog(third_party=False).models.entries)

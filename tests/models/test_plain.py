@@ -1,4 +1,4 @@
-"""LeNet and VGG: their shapes by the papers."""
+"""LeNet and VGG have the shapes of the papers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ mx = mxnet()
 
 
 def weights(net):
-    """Shapes of the weights by structural name, the outputs last."""
+    """Return the shapes of the weights by structural name, those of the outputs last."""
     names = [name for name in net.parameters if name.endswith("weight")]
     return {
         name: net.parameters[name].shape for name in sorted(names, key=lambda name: (name.startswith("output"), name))
@@ -22,18 +22,18 @@ def weights(net):
 def test_lenet_has_the_layers_of_the_paper():
     net = network("lenet", "none", (1, 28, 28), classes=10)
     assert list(weights(net).values()) == [(6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84)]
-    # 61,706 with all connections of the second convolution, as is well known
+    # the well-known number with all connections of the second convolution
     assert sum(p.data().size for p in net.parameters.values()) == 61706
 
 
-def test_lenet_takes_colour_and_other_sizes():
+def test_lenet_accepts_color_and_other_sizes():
     net = network("lenet", "batch", (3, 32, 24), classes=10)
     assert weights(net)["dense2.weight"] == (120, 16 * 6 * 4)
     assert predicted(net.block, mx.nd.ones((2, 3, 32, 24))).shape == (2, 10)
 
 
 @pytest.mark.parametrize(("pooling", "reduce"), [("average", np.mean), ("max", np.max)])
-def test_lenet_pools_as_it_is_told(pooling, reduce):
+def test_lenet_pools_by_average_or_maximum(pooling, reduce):
     net = network("lenet", "none", (1, 16, 16), pooling=pooling)
     x, _ = images((1, 16, 16))
     four = x.asnumpy().reshape(8, 1, 8, 2, 8, 2)
@@ -51,7 +51,7 @@ def test_vgg_has_the_convolutions_of_its_depth(depth, convolutions):
     assert shapes[0] == (2, 3, 3, 3)
 
 
-def test_vgg_of_the_papers_width_has_the_papers_convolutions():
+def test_vgg_of_default_width_has_the_convolutions_of_the_paper():
     net = network("vgg", "batch", (3, 32, 32), classes=10, depth=11)
     channels = [3, 64, 128, 256, 256, 512, 512, 512, 512]
     expected = [(after, before, 3, 3) for before, after in zip(channels, channels[1:])]
@@ -59,7 +59,7 @@ def test_vgg_of_the_papers_width_has_the_papers_convolutions():
 
 
 @pytest.mark.parametrize(("side", "pools", "left"), [(32, 5, 1), (64, 5, 4), (28, 4, 1), (8, 3, 1), (1, 0, 1)])
-def test_vgg_halves_images_as_long_as_there_is_something_to_halve(side, pools, left):
+def test_vgg_halves_images_as_long_as_possible(side, pools, left):
     net = network("vgg", "none", (1, side, side), width=1)
     stages = [net.block._children[f"stage{stage}"] for stage in range(5)]
     assert sum("pool" in stage._children for stage in stages) == pools
@@ -67,9 +67,9 @@ def test_vgg_halves_images_as_long_as_there_is_something_to_halve(side, pools, l
     assert predicted(net.block, mx.nd.ones((2, 1, side, side))).shape == (2, 4)
 
 
-def test_convolutions_start_by_he_and_lenet_by_xavier():
-    resnet = network("vgg", "none", (3, 32, 32), width=64)
-    weight = resnet.parameters["stage4.conv0.weight"].data().asnumpy()
+def test_vgg_is_initialized_by_he_and_lenet_by_xavier():
+    vgg = network("vgg", "none", (3, 32, 32), width=64)
+    weight = vgg.parameters["stage4.conv0.weight"].data().asnumpy()
     assert weight.std() == pytest.approx(np.sqrt(2 / (512 * 9)), rel=0.02)
     lenet = network("lenet", "none", (1, 28, 28))
     weight = lenet.parameters["dense2.weight"].data().asnumpy()

@@ -1,4 +1,4 @@
-"""The residual network, against plain computations."""
+"""The residual network against plain computations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHAPE = (3, 8, 8)
 
 
 def count(depth, *, projects, inputs=3, classes=4, per_channel=4):
-    """Parameters and states by the paper's table: 3x3 convolutions, and so many values a channel at each site."""
+    """Count parameters and states by the paper's table, with this many values per channel at each site."""
     blocks = (depth - 2) // 6
     shapes = [(16, inputs, 3, 3)]
     before = 16
@@ -32,7 +32,7 @@ def count(depth, *, projects, inputs=3, classes=4, per_channel=4):
 
 @pytest.mark.parametrize("shortcut", ["A", "B"])
 @pytest.mark.parametrize("depth", [8, 20])
-def test_parameters_are_as_many_as_the_paper_says(depth, shortcut):
+def test_the_number_of_parameters_is_that_of_the_paper(depth, shortcut):
     net = network("resnet", "batch", SHAPE, depth=depth, shortcut=shortcut)
     assert sum(p.data().size for p in net.parameters.values()) == count(depth, projects=shortcut == "B")
     without = network("resnet", "none", SHAPE, depth=depth, shortcut=shortcut)
@@ -41,8 +41,8 @@ def test_parameters_are_as_many_as_the_paper_says(depth, shortcut):
 
 
 @pytest.mark.parametrize(("depth", "thousands"), [(20, 270), (32, 460), (44, 660), (56, 850), (110, 1730)])
-def test_depths_have_the_sizes_of_the_papers_table_6(depth, thousands):
-    # for ten classes, gamma and beta counted, to the paper's two digits
+def test_depths_have_the_sizes_of_table_6_of_the_paper(depth, thousands):
+    # for ten classes, with gamma and beta, to the paper's two digits
     assert count(depth, projects=False, classes=10, per_channel=2) / 1000 == pytest.approx(thousands, rel=0.02)
 
 
@@ -54,7 +54,7 @@ def convolved(x, weight, bias, stride):
 
 
 def by_hand(values, x, *, projects):
-    """A ResNet-8 without norms, as equations."""
+    """Compute a ResNet-8 without norms by its equations."""
 
     def conv(name, x, stride=1):
         return convolved(x, values[f"{name}.weight"], values[f"{name}.bias"], stride)
@@ -78,7 +78,7 @@ def by_hand(values, x, *, projects):
 
 @pytest.mark.parametrize("shape", [SHAPE, (1, 7, 10)])
 @pytest.mark.parametrize("shortcut", ["A", "B"])
-def test_forward_pass_is_that_of_the_equations(shortcut, shape):
+def test_the_forward_pass_matches_the_equations(shortcut, shape):
     net = network("resnet", "none", shape, depth=8, shortcut=shortcut)
     generator = np.random.Generator(np.random.PCG64(1))
     for name in net.optional_biases:
@@ -90,7 +90,7 @@ def test_forward_pass_is_that_of_the_equations(shortcut, shape):
     np.testing.assert_allclose(predicted(net.block, x), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_gradient_of_option_a_is_that_of_what_it_keeps():
+def test_the_gradient_of_option_a_is_1_at_the_kept_pixels():
     x = mx.nd.random.normal(shape=(2, 3, 5, 4))
     x.attach_grad()
     block = Subsampling()
@@ -110,7 +110,7 @@ def test_zero_gamma_makes_every_block_start_as_its_shortcut():
     assert not net.notes
 
 
-def test_zero_gamma_is_noted_where_the_norm_has_none():
+def test_zero_gamma_is_noted_if_the_norm_has_no_gamma():
     (note,) = network("resnet", "none", SHAPE, depth=8, zero_gamma=True).notes
     assert "norm none has no gamma" in note
 
@@ -124,11 +124,11 @@ def test_residual_methods_get_channels_index_and_number_of_blocks():
     assert "stage2.block1.join.alpha" in net.parameters
 
 
-def test_residual_method_stands_for_the_sum():
+def test_a_residual_method_replaces_the_sum():
     net = network("resnet", "scaling", SHAPE, depth=8)
     x, _ = images(SHAPE)
     values = {name: p.data().asnumpy().astype("float64") for name, p in net.parameters.items()}
-    # alpha starts from 0: all that is left of a block is its shortcut
+    # alpha starts from 0, so a block is only its shortcut
     for stage in range(3):
         values[f"stage{stage}.block0.branch.conv1.weight"] *= 0
     np.testing.assert_allclose(
@@ -136,12 +136,12 @@ def test_residual_method_stands_for_the_sum():
     )
 
 
-def test_two_residual_methods_at_once_are_refused():
-    with pytest.raises(SpecError, match="both act where a branch meets its shortcut"):
+def test_two_residual_methods_are_refused():
+    with pytest.raises(SpecError, match="both replace the sum of a branch and its shortcut"):
         network("resnet", ["scaling", "scaling"], SHAPE, depth=8)
 
 
-def test_a_norm_that_replaces_the_activation_knows_where_there_is_none():
+def test_a_norm_that_replaces_the_activation_is_told_where_there_is_none():
     net = network("resnet", "gate", SHAPE, depth=8)
     activations = {host.method.activation for host in net.hosts}
     assert activations == {"relu", "identity"}

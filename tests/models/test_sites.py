@@ -1,4 +1,4 @@
-"""What stands at a site: norms in their order, the activation, biases before it."""
+"""The blocks of a site: norms in order, the activation, and a bias in the layer before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ nn = mx.gluon.nn
 
 
 class Shifting(NormLayer):
-    """Adds beta, unless it is told not to."""
+    """Adds beta, unless `center` is False."""
 
     def __init__(self, amount: float = 1.0, center: bool = True, **site):
         super().__init__(center=center, beta_initializer=amount, **site)
@@ -45,7 +45,7 @@ def run(block, x):
     return predicted(block, mx.nd.array(x))
 
 
-def test_norms_of_a_list_act_in_their_order():
+def test_norms_of_a_list_are_applied_in_order():
     block = sites("plain", "batch", "plain").norm(3, "NC", activation="relu")
     assert list(block._children) == ["norm", "norm1", "norm2", "activation"]
     kinds = [type(block._children[name].method).__name__ for name in ("norm", "norm1", "norm2")]
@@ -53,21 +53,21 @@ def test_norms_of_a_list_act_in_their_order():
 
 
 @pytest.mark.parametrize(("first", "expected"), [(False, [[0, 1.5]]), (True, [[0, 1.5]])])
-def test_activation_stands_on_the_side_that_was_chosen(first, expected):
+def test_the_activation_comes_before_or_after_the_norm_as_chosen(first, expected):
     block = sites("plain").norm(2, "NC", activation="relu", activation_first=first)
     assert next(iter(block._children)) == ("activation" if first else "norm")
     np.testing.assert_allclose(run(block, [[-4, 3]]), expected)
 
 
-def test_a_site_without_norm_and_activation_passes_on():
+def test_a_site_without_norm_and_activation_is_the_identity():
     assert (run(Sites([]).norm(2, "NC"), [[-4, 3]]) == [[-4, 3]]).all()
 
 
-def test_parameters_of_the_spec_reach_the_method():
+def test_parameters_of_the_spec_are_passed_to_the_method():
     assert (run(shifting(amount=2.5).norm(2, "NC"), [[1, 2]]) == [[3.5, 4.5]]).all()
 
 
-def test_a_network_can_forbid_a_shift_but_not_force_one():
+def test_a_network_can_disable_a_shift_but_not_enable_it():
     trainable = {
         (spec, network): shifting(center=spec).norm(2, "NC", center=network)._children["norm"].beta.grad_req
         for spec in (True, False)
@@ -90,7 +90,7 @@ def test_the_layer_before_a_site_has_a_bias_only_without_a_shift(of, has_bias):
     assert here.optional_biases == ([layer.bias] if has_bias else [])
 
 
-def test_joins_are_counted_and_add_where_no_method_acts():
+def test_joins_are_counted_and_add_by_default():
     here = sites("batch")
     assert here.joins == 0
     block = here.residual(3, 0, 1)
@@ -99,25 +99,25 @@ def test_joins_are_counted_and_add_where_no_method_acts():
     assert (block(x, 10 * x).asnumpy() == [[11, 22]]).all()
 
 
-def test_what_takes_the_activation_over_is_known_before_anything_is_built():
+def test_norms_that_take_over_the_activation_are_known_before_building():
     assert [sites(name).takes_activation for name in ("batch", "none", "gate", "applying", "doubling")] == [
         False, False, True, True, False
     ]  # fmt: skip
     assert [sites(name).needs_activation for name in ("gate", "applying")] == [False, True]
 
 
-def test_label_names_all_norms():
+def test_the_label_names_all_norms():
     assert sites("doubling", "batch").label == "doubling+batch"
 
 
-def test_a_note_is_made_once():
+def test_a_note_is_added_once():
     here = sites("none")
     for _ in range(3):
         here.norm(4, "NCHW", gamma_initializer="zeros")
     assert len(here.notes) == 1
 
 
-def test_gamma_starts_as_the_network_says():
+def test_gamma_is_initialized_as_the_network_requires():
     block = sites("batch").norm(4, "NCHW", gamma_initializer="zeros")
     block.initialize()
     assert not block._children["norm"].gamma.data().asnumpy().any()
@@ -142,7 +142,7 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_are_those_of_their_names(name):
+def test_activations_match_their_formulas(name):
     x = np.linspace(-8, 8, 35, dtype="float32").reshape(5, 7)
     np.testing.assert_allclose(run(make_activation(name), x), FORMULAS[name](x), rtol=1e-4, atol=1e-5)
 
@@ -152,7 +152,7 @@ def test_unknown_activations_are_refused():
         make_activation("tahn")
 
 
-def test_a_method_that_does_not_know_a_layout_refuses_the_network():
+def test_a_method_refuses_a_network_with_an_unsupported_layout():
     class Pictures(NormLayer):
         layouts = ("NCHW",)
 

@@ -1,4 +1,4 @@
-"""Norms put into networks of plain Gluon blocks: what is replaced, what is kept, what is refused."""
+"""Replacing the norms in networks of plain Gluon blocks: what is replaced, kept and refused."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from models_support import chosen, operated, predicted, trained
 
 from normlab.backend.mxnet import gluoncv, mxnet
 from normlab.errors import SpecError
-from normlab.models.gluoncv.surgery import BATCH_NORM, give_bias, operate
-from normlab.models.gluoncv.wiring import first_pass
+from normlab.models.gluoncv.surgery import BATCH_NORM, add_bias, operate
+from normlab.models.gluoncv.wiring import infer_shapes
 from normlab.models.layers import GlobalAverage
 from normlab.models.sites import Sites
-from normlab.models.tree import anywhere, named_blocks
+from normlab.models.tree import find_all_blocks, named_blocks
 from normlab.norms.blocks import NormBlock
 from normlab.ops.activations import make_activation
 
@@ -28,7 +28,7 @@ def stacked(*blocks):
 
 
 class Around(mx.gluon.HybridBlock):
-    """Runs a function of F, its children and x."""
+    """Runs a function of F, the block and x."""
 
     def __init__(self, run, **children):
         super().__init__()
@@ -59,13 +59,13 @@ def test_norms_are_replaced_in_attributes_lists_and_nested_containers():
 
     block, _ = operated(Net(), IMAGE, "plain")
     assert [type(method).__name__ for method in methods(block)] == ["Plain"] * 4
-    assert not [inner for inner in anywhere(block) if isinstance(inner, BATCH_NORM)]
+    assert not [inner for inner in find_all_blocks(block) if isinstance(inner, BATCH_NORM)]
     plain = block.inner[0](mx.nd.ones((2, *IMAGE))).asnumpy() / 16
     np.testing.assert_allclose(predicted(block, mx.nd.ones((2, *IMAGE))), plain, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", [nn.BatchNorm, lambda: mx.gluon.contrib.nn.SyncBatchNorm(num_devices=1)])
-def test_all_kinds_of_batch_norm_give_their_places(make):
+def test_all_kinds_of_batch_norm_are_replaced(make):
     block, _ = operated(stacked(nn.Conv2D(4, 3), make()), IMAGE, "batch")
     (method,) = methods(block)
     assert type(method).__name__ == "BatchNorm"
@@ -80,11 +80,11 @@ def test_batch_norm_with_relu_becomes_a_norm_and_a_relu():
         y = predicted(block, mx.nd.random.normal(shape=(2, *IMAGE)))
         assert (y >= 0).all()
         assert (y == 0).any()
-        # the relu stands once: in the site, unless the norm is the relu
+        # there is one relu: in the site, unless the norm replaces it
         assert list(block[1]._children) == (["norm", "activation"] if norm == "plain" else ["norm"])
 
 
-def test_what_a_network_says_of_its_norms_holds():
+def test_the_networks_choices_for_gamma_and_beta_are_kept():
     net = stacked(nn.BatchNorm(scale=False, center=False), nn.Conv2D(4, 1), nn.BatchNorm(gamma_initializer="zeros"))
     block, sites = operated(net, IMAGE, "batch")
     first, last = (inner for inner in named_blocks(block).values() if isinstance(inner, NormBlock))
@@ -95,7 +95,7 @@ def test_what_a_network_says_of_its_norms_holds():
     assert sites.notes == []
 
 
-def test_gamma_from_zeros_is_noted_where_a_norm_has_none():
+def test_zero_gamma_is_noted_if_the_new_norm_has_no_gamma():
     _, sites = operated(stacked(nn.Conv2D(4, 1), nn.BatchNorm(gamma_initializer="zeros")), IMAGE, "none")
     assert any("norm none has no gamma" in note for note in sites.notes)
 
@@ -108,18 +108,18 @@ def test_gamma_from_zeros_is_noted_where_a_norm_has_none():
         (lambda: stacked(nn.BatchNorm(axis=-3)), (5, 4, 4), "NCHW", 5),
     ],
 )
-def test_axis_and_number_of_axes_tell_the_layout(net, shape, layout, channels):
+def test_the_layout_follows_from_axis_and_number_of_axes(net, shape, layout, channels):
     block, _ = operated(net(), shape, "batch")
     (method,) = methods(block)
     assert (method.layout, method.in_channels) == (layout, channels)
 
 
-def test_an_axis_without_a_layout_is_refused_by_name():
+def test_an_unsupported_axis_is_refused_by_name():
     with pytest.raises(SpecError, match="norm 0 acts on axis 3 of 4; expected one of the layouts NC, NCHW, NTC"):
         operated(stacked(nn.BatchNorm(axis=3)), (4, 4, 5), "batch")
 
 
-def test_the_layer_before_a_site_gets_the_bias_that_the_norm_makes_superfluous():
+def test_the_layer_before_a_site_gets_a_bias_if_the_new_norm_has_no_shift():
     net = stacked(
         nn.Conv2D(4, 3, use_bias=False),
         nn.BatchNorm(),
@@ -131,7 +131,7 @@ def test_the_layer_before_a_site_gets_the_bias_that_the_norm_makes_superfluous()
         nn.Dense(2, use_bias=False),
     )
     block, sites = operated(net, IMAGE, "none")
-    # nothing is lost where the norm had no shift either, or where there was no norm
+    # no bias is added where the norm had no shift either, or where there was no norm
     assert [layer.bias is not None for layer in (block[0], block[2], block[5], block[7])] == [True, False, True, False]
     assert [id(bias) for bias in sites.optional_biases] == [id(block[0].bias), id(block[5].bias)]
     assert sites.notes == []
@@ -142,13 +142,13 @@ def test_the_layer_before_a_site_gets_the_bias_that_the_norm_makes_superfluous()
     assert (block[5](mx.nd.zeros((2, 64))).asnumpy() == 1).all()
 
 
-def test_a_bias_that_is_there_is_kept_and_is_no_optional_one():
+def test_an_existing_bias_is_kept_and_not_optional():
     block, sites = operated(stacked(nn.Conv2D(4, 3), nn.BatchNorm()), IMAGE, "none")
     assert block[0].bias is not None
     assert sites.optional_biases == []
 
 
-def test_a_norm_with_a_shift_needs_no_further_bias():
+def test_no_bias_is_added_before_a_norm_with_a_shift():
     block, sites = operated(stacked(nn.Conv2D(4, 3, use_bias=False), nn.BatchNorm()), IMAGE, "batch")
     assert block[0].bias is None
     assert sites.optional_biases == []
@@ -166,10 +166,10 @@ def test_sites_whose_shift_is_lost_are_noted():
     assert sites.optional_biases
     (note,) = sites.notes
     assert "1 of its sites" in note
-    assert "norm none does not bring: pooled" in note
+    assert "norm none lacks: pooled" in note
 
 
-def test_a_layer_whose_output_goes_elsewhere_too_gets_no_bias():
+def test_a_layer_whose_output_is_also_used_elsewhere_gets_no_bias():
     def run(_, self, x):
         y = self.conv(x)
         return self.norm(y) + y
@@ -180,7 +180,7 @@ def test_a_layer_whose_output_goes_elsewhere_too_gets_no_bias():
 
 
 @pytest.mark.parametrize("activation", [lambda: nn.Activation("relu"), gluoncv().nn.block.ReLU6])
-def test_a_norm_that_replaces_the_activation_takes_the_next_block_out(activation):
+def test_a_norm_that_replaces_the_activation_removes_the_next_block(activation):
     net = stacked(nn.Conv2D(4, 3), nn.BatchNorm(), activation(), nn.Conv2D(4, 3), nn.BatchNorm(), nn.Flatten())
     block, _ = operated(net, IMAGE, "gate")
     assert [method.activation != "identity" for method in methods(block)] == [True, False]
@@ -195,7 +195,7 @@ def test_a_norm_that_applies_the_activation_gets_its_name():
     np.testing.assert_allclose(predicted(block, x), np.tanh(block[0](x).asnumpy()), rtol=1e-5)
 
 
-def test_a_norm_that_applies_the_activation_must_know_it():
+def test_a_norm_that_applies_the_activation_must_support_it():
     with pytest.raises(SpecError, match=r"activation leaky_relu of slope 0.3 after 1"):
         operated(stacked(nn.Dense(4), nn.BatchNorm(), nn.LeakyReLU(0.3)), (3,), "applying")
 
@@ -213,7 +213,7 @@ def beside(F, self, x):
     return F.relu(y) + y
 
 
-def test_a_norm_that_applies_the_activation_knows_those_of_gluoncv():
+def test_a_norm_that_applies_the_activation_supports_those_of_gluoncv():
     for block, name in [("ReLU6", "relu6"), ("HardSigmoid", "hard_sigmoid"), ("HardSwish", "hard_swish")]:
         gluon = getattr(gluoncv().nn.block, block)()
         net, _ = operated(stacked(nn.Dense(4), nn.BatchNorm(), gluon), (3,), "applying")
@@ -223,16 +223,16 @@ def test_a_norm_that_applies_the_activation_knows_those_of_gluoncv():
 
 
 @pytest.mark.parametrize("run", [called, shared, beside])
-def test_an_activation_that_is_no_block_of_its_own_can_not_be_replaced(run):
+def test_an_activation_that_is_not_a_block_of_its_own_can_not_be_replaced(run):
     def net():
         return Around(run, norm=nn.BatchNorm(), act=nn.Activation("relu"))
 
     operated(net(), IMAGE, "batch")
-    with pytest.raises(SpecError, match="norm gate takes the activation over; choose model resnet"):
+    with pytest.raises(SpecError, match="norm gate takes over the activation; choose model resnet"):
         operated(net(), IMAGE, "gate")
 
 
-def test_an_activation_of_several_norms_is_replaced_for_all():
+def test_an_activation_shared_by_several_norms_is_replaced():
     net = Around(
         lambda _, self, x: self.act(self.one(x)) + self.act(self.two(x)),
         one=nn.BatchNorm(),
@@ -244,7 +244,7 @@ def test_an_activation_of_several_norms_is_replaced_for_all():
     assert type(block.act).__name__ == "HybridLambda"
 
 
-def test_a_batch_norm_that_is_called_as_an_operator_is_refused():
+def test_batch_norm_called_as_an_operator_is_refused():
     class Raw(mx.gluon.HybridBlock):
         def __init__(self):
             super().__init__()
@@ -261,24 +261,24 @@ def test_a_batch_norm_that_is_called_as_an_operator_is_refused():
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (lambda F, _, x: F.Dropout(x, p=0.3), "calls the operator Dropout itself, which would drop in prediction too"),
-        (lambda F, _, x: F.L2Normalization(x), "brings a norm of its own, L2Normalization"),
+        (lambda F, _, x: F.Dropout(x, p=0.3), "calls the operator Dropout itself, which would also drop in eval mode"),
+        (lambda F, _, x: F.L2Normalization(x), "has a norm of its own, L2Normalization"),
     ],
 )
-def test_operators_that_do_not_go_with_two_graphs_are_refused(run, words):
+def test_dropout_and_other_norms_called_as_operators_are_refused(run, words):
     with pytest.raises(SpecError, match=words):
         operated(stacked(nn.Conv2D(3, 1), Around(run)), IMAGE, "none")
 
 
-def test_a_norm_that_never_runs_is_not_left_in_silence():
+def test_a_norm_that_never_runs_is_reported():
     net = Around(lambda _, self, x: self.used(x), used=nn.BatchNorm(), unused=nn.BatchNorm())
     sites = Sites(chosen("batch"))
     net.initialize()
     with pytest.raises(SpecError, match="1 BatchNorm remain"):
-        operate(net, first_pass(net, IMAGE), sites, "test_net")
+        operate(net, infer_shapes(net, IMAGE), sites, "test_net")
 
 
-def test_global_average_pooling_is_replaced_where_it_is_used_once():
+def test_global_average_pooling_is_replaced_if_it_is_used_once():
     net = Around(
         lambda F, self, x: F.concat(self.once(x), self.often(x), self.often(self.half(x)), dim=1),
         once=nn.GlobalAvgPool2D(),
@@ -294,12 +294,12 @@ def test_global_average_pooling_is_replaced_where_it_is_used_once():
     np.testing.assert_allclose(predicted(block, x), before, rtol=1e-5, atol=1e-6)
 
 
-def test_a_bias_can_be_given_to_grouped_convolutions_and_dense_layers():
+def test_a_bias_can_be_added_to_grouped_convolutions_and_dense_layers():
     for layer, shape in [(nn.Conv2D(6, 3, groups=3, use_bias=False), IMAGE), (nn.Dense(6, use_bias=False), (4,))]:
         layer.initialize()
         x = mx.nd.ones((2, *shape))
         before = layer(x).asnumpy()
-        bias = give_bias(layer)
+        bias = add_bias(layer)
         bias.initialize()
         assert bias.shape == (6,)
         assert (layer(x).asnumpy() == before).all()
@@ -308,7 +308,7 @@ def test_a_bias_can_be_given_to_grouped_convolutions_and_dense_layers():
 
 
 @pytest.mark.parametrize("network", ["cifar_resnet20_v1", "cifar_resnet20_v2"])
-def test_with_batch_norm_the_network_computes_what_gluoncv_computes(network):
+def test_with_batch_norm_the_outputs_match_those_of_gluoncv(network):
     net = gluoncv().model_zoo.get_model(network, classes=4)
     net.initialize(mx.init.Xavier())
     x = mx.nd.random.normal(shape=(8, 3, 16, 16))

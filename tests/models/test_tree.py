@@ -1,4 +1,4 @@
-"""The tree of blocks: every block found once, and replaced wherever it is held."""
+"""The tree of blocks: every block is found once, and replaced wherever it is held."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from models_support import chosen
 
 from normlab.backend.mxnet import mxnet
-from normlab.models.tree import anywhere, named_blocks, sequence, substitute
+from normlab.models.tree import find_all_blocks, named_blocks, sequence, substitute
 from normlab.models.weights import WeightedLayer, normalize_weights
 
 mx = mxnet()
@@ -14,7 +14,7 @@ nn = mx.gluon.nn
 
 
 class Holder(mx.gluon.HybridBlock):
-    """Holds one layer in every way in which Python can."""
+    """Holds one layer as an attribute, in containers and as a child."""
 
     def __init__(self, layer):
         super().__init__()
@@ -28,7 +28,7 @@ class Holder(mx.gluon.HybridBlock):
         return self.direct(self.listed[0](self.nested["a"][0][0](self.nested["b"]["c"](self.chain(x)))))
 
 
-def test_names_are_those_of_gluon_and_each_block_has_one():
+def test_each_block_has_one_name_which_is_gluons():
     layer = nn.Dense(3, in_units=3)
     holder = Holder(layer)
     assert list(named_blocks(holder)) == ["", "direct", "chain"]
@@ -39,7 +39,7 @@ def test_blocks_are_found_in_attributes_lists_and_dictionaries():
     layer, hidden = nn.Dense(3), nn.Dense(4)
     holder = Holder(layer)
     holder.listed.append((hidden,))
-    found = anywhere(holder)
+    found = find_all_blocks(holder)
     assert [found.count(block) for block in (layer, hidden, holder.chain)] == [1, 1, 1]
 
 
@@ -47,7 +47,7 @@ def test_a_block_is_replaced_wherever_it_is_held():
     old, new = nn.Dense(3, in_units=3), nn.Activation("tanh")
     holder = Holder(old)
     substitute(holder, {id(old): new})
-    assert old not in anywhere(holder)
+    assert old not in find_all_blocks(holder)
     held = [holder.direct, holder.listed[0], holder.nested["a"][0][0], holder.nested["b"]["c"], holder.chain[0]]
     assert all(block is new for block in held)
     assert holder.listed[1] == "text"
@@ -58,7 +58,7 @@ def test_a_block_is_replaced_wherever_it_is_held():
     np.testing.assert_allclose(holder(x).asnumpy(), expected, rtol=1e-5)
 
 
-def test_a_shared_layer_is_weighted_once():
+def test_a_shared_layer_is_replaced_once():
     layer = nn.Dense(3, in_units=3, use_bias=False)
     holder = Holder(layer)
     holder.initialize(mx.init.One())
@@ -70,7 +70,7 @@ def test_a_shared_layer_is_weighted_once():
     assert holder(x).asnumpy()[0, 0] == 6.0**5
 
 
-def test_without_weight_methods_nothing_is_replaced():
+def test_without_norms_on_weights_nothing_is_replaced():
     net = sequence([("dense", nn.Dense(3, in_units=3))])
     assert normalize_weights(net, []) == []
     assert type(net._children["dense"]) is nn.Dense

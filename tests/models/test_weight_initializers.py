@@ -1,4 +1,4 @@
-"""Initializers by name: what they draw, and what is refused."""
+"""Initializers by name: the distributions that they draw from, and what is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHAPE = (200, 100)
 
 
 def drawn(name, shape=SHAPE, seed=0, **parameters):
-    """A weight as a network draws it."""
+    """Draw a weight as a network does."""
     weight = mx.gluon.Parameter("weight", shape=shape)
     with keyed(seed, "initialize", "weight"):
         weight.initialize(init=to_initializer(Part(name=name, parameters=parameters)))
@@ -29,7 +29,7 @@ def drawn(name, shape=SHAPE, seed=0, **parameters):
     [
         ("normal", {"sigma": 0.3}, 0.3),
         ("uniform", {"scale": 0.3}, 0.3 / np.sqrt(3)),
-        # the variance of a standard normal number that is cut at 2 is 0.7737
+        # the variance of a standard normal distribution truncated at 2 is 0.7737
         ("truncated_normal", {"sigma": 0.1}, 0.1 * np.sqrt(0.7737)),
         ("xavier", {}, np.sqrt(3 / ((200 + 100) / 2) / 3)),
         ("xavier", {"distribution": "gaussian", "factor": "in", "magnitude": 2.0}, np.sqrt(2 / 100)),
@@ -52,7 +52,7 @@ def test_constants_are_constant(name, parameters, value):
 
 
 @pytest.mark.parametrize("cut", [1.0, 2.0])
-def test_truncated_normal_has_nothing_beyond_its_cut(cut):
+def test_truncated_normal_has_no_values_beyond_the_cut(cut):
     values = drawn("truncated_normal", sigma=0.5, cut=cut)
     assert np.abs(values).max() <= 0.5 * cut
     assert np.abs(values).max() > 0.49 * cut
@@ -64,7 +64,7 @@ def test_orthogonal_rows_are_orthogonal():
 
 
 @pytest.mark.parametrize("name", ["normal", "uniform", "truncated_normal", "xavier", "he", "lecun", "orthogonal"])
-def test_draws_depend_on_the_key_alone(name):
+def test_draws_depend_only_on_the_key(name):
     first = drawn(name, (20, 30))
     np.random.seed(99)
     mx.nd.random.normal(shape=(5,)).wait_to_read()
@@ -72,7 +72,7 @@ def test_draws_depend_on_the_key_alone(name):
     assert (drawn(name, (20, 30), seed=1) != first).any()
 
 
-def test_every_name_is_described():
+def test_every_initializer_has_a_docstring():
     assert all(function.__doc__ for function in NAMED.values())
 
 
@@ -81,10 +81,10 @@ def checked(value):
     return check(model.factories, {"weight_initializer": value})["weight_initializer"]
 
 
-def test_a_file_may_write_a_name_or_a_mapping():
+def test_a_spec_can_contain_a_name_or_a_mapping():
     assert checked("zeros") == Part(name="zeros", parameters={})
     assert checked({"name": "normal", "sigma": 0.5}).parameters == {"sigma": 0.5}
-    # defaults are filled in, so that the stored spec tells all
+    # defaults are filled in, so that the stored spec is complete
     assert checked("he").parameters == {"factor": "in", "slope": 0.0}
 
 
@@ -97,13 +97,13 @@ def test_a_file_may_write_a_name_or_a_mapping():
         ({"name": "constant"}, "initializer 'constant': value"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_built(value, words):
+def test_mistakes_are_reported_before_anything_is_built(value, words):
     with pytest.raises(ValueError, match="initializer") as refused:
         checked(value)
     assert words in str(refused.value)
 
 
-def test_biases_of_the_mlp_start_as_told():
+def test_the_mlp_has_a_bias_initializer():
     net = network("mlp", "none", (1, 4, 4), hidden=[8], bias_initializer={"name": "constant", "value": 0.5})
     biases = [p.data().asnumpy() for name, p in net.parameters.items() if name.endswith("bias")]
     assert len(biases) == 2

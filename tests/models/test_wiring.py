@@ -1,12 +1,12 @@
-"""The graph of a Gluon network: which block runs which operator, and which feeds which."""
+"""The graph of a Gluon network: which block runs which operator, and how these are connected."""
 
 from __future__ import annotations
 
 import pytest
 
 from normlab.backend.mxnet import mxnet
-from normlab.models.gluoncv.surgery import Following, following
-from normlab.models.gluoncv.wiring import Wiring, first_pass
+from normlab.models.gluoncv.surgery import Successor, find_successor
+from normlab.models.gluoncv.wiring import Wiring, infer_shapes
 
 mx = mxnet()
 nn = mx.gluon.nn
@@ -23,7 +23,7 @@ class Residual(mx.gluon.HybridBlock):
 
     def __init__(self):
         super().__init__()
-        # as GluonCV does: no names of their own, so that names of operators repeat
+        # as in GluonCV, layers share a prefix, so the names of operators are not unique
         self.conv = nn.Conv2D(2, 1, prefix="same_")
         self.norm = nn.BatchNorm()
 
@@ -44,25 +44,25 @@ def test_every_operator_is_owned_by_the_innermost_block_that_runs_it():
     ]
 
 
-def test_blocks_whose_operators_have_the_same_names_are_told_apart():
+def test_blocks_whose_operators_have_the_same_names_are_distinguished():
     wiring = Wiring(stacked(Residual(), Residual()))
     for name in ("0", "1"):
-        (conv,), (norm,) = wiring.numbers(f"{name}.conv"), wiring.numbers(f"{name}.norm")
+        (conv,), (norm,) = wiring.operators_of(f"{name}.conv"), wiring.operators_of(f"{name}.norm")
         assert wiring.nodes[norm].inputs[0] == conv
         assert wiring.consumers[conv] == [norm]
-    # the first block's relu goes to the second's convolution and sum
-    assert len(wiring.consumers[wiring.numbers("0")[-1]]) == 2
+    # the relu of the first block is the input of the convolution and the sum of the second
+    assert len(wiring.consumers[wiring.operators_of("0")[-1]]) == 2
 
 
 def test_tracing_leaves_no_hooks():
     net = stacked(nn.Dense(2), nn.Dense(3))
     Wiring(net)
     net.initialize()
-    first_pass(net, (4,))
+    infer_shapes(net, (4,))
     assert not any(block._forward_hooks or block._forward_pre_hooks for block in (net, *net._children.values()))
 
 
-def test_an_owner_that_fails_leaves_no_hooks_either():
+def test_a_failing_block_leaves_no_hooks():
     class Failing(mx.gluon.HybridBlock):
         def hybrid_forward(self, F, x):
             raise ZeroDivisionError
@@ -71,11 +71,11 @@ def test_an_owner_that_fails_leaves_no_hooks_either():
     with pytest.raises(ZeroDivisionError):
         Wiring(net)
     with pytest.raises(ZeroDivisionError):
-        first_pass(net, (4,))
+        infer_shapes(net, (4,))
     assert not any(block._forward_hooks or block._forward_pre_hooks for block in (net, net[0]))
 
 
-def test_first_pass_tells_all_shapes_that_a_block_takes():
+def test_all_input_shapes_of_a_block_are_inferred():
     class Twice(mx.gluon.HybridBlock):
         def __init__(self):
             super().__init__()
@@ -86,7 +86,7 @@ def test_first_pass_tells_all_shapes_that_a_block_takes():
 
     net = stacked(Twice(), nn.Flatten(), nn.Dense(3, activation="relu"))
     net.initialize()
-    shapes = first_pass(net, (2, 8, 8))
+    shapes = infer_shapes(net, (2, 8, 8))
     assert shapes.output == (1, 3)
     assert shapes.inputs[id(net[0].pool)] == {(1, 2, 8, 8), (1, 2, 4, 4)}
     assert shapes.inputs[id(net[2])] == {(1, 8)}
@@ -96,16 +96,16 @@ def test_first_pass_tells_all_shapes_that_a_block_takes():
 @pytest.mark.parametrize(
     ("after", "expected"),
     [
-        ([nn.Activation("relu")], Following("relu", "1")),
-        ([nn.Activation("softrelu")], Following("softplus", "1")),
-        ([nn.LeakyReLU(0.01)], Following("leaky_relu", "1")),
-        ([nn.LeakyReLU(0.1)], Following("leaky_relu of slope 0.1", "1")),
-        ([nn.Swish()], Following("silu", "1")),
-        ([nn.Dense(3)], Following("identity")),
-        ([nn.HybridLambda("relu")], Following("activation")),
-        ([nn.Flatten(), nn.Activation("relu")], Following("identity")),
-        ([], Following("identity")),
+        ([nn.Activation("relu")], Successor("relu", "1")),
+        ([nn.Activation("softrelu")], Successor("softplus", "1")),
+        ([nn.LeakyReLU(0.01)], Successor("leaky_relu", "1")),
+        ([nn.LeakyReLU(0.1)], Successor("leaky_relu of slope 0.1", "1")),
+        ([nn.Swish()], Successor("silu", "1")),
+        ([nn.Dense(3)], Successor("identity")),
+        ([nn.HybridLambda("relu")], Successor("activation")),
+        ([nn.Flatten(), nn.Activation("relu")], Successor("identity")),
+        ([], Successor("identity")),
     ],
 )
-def test_what_stands_right_after_a_norm_is_recognized(after, expected):
-    assert following(Wiring(stacked(nn.BatchNorm(), *after)), "0") == expected
+def test_the_activation_right_after_a_norm_is_recognized(after, expected):
+    assert find_successor(Wiring(stacked(nn.BatchNorm(), *after)), "0") == expected

@@ -114,18 +114,18 @@ def test_a_site_whose_layer_did_not_run_says_so():
     ids=["none", "activation", "norm first"],
 )
 def test_a_site_without_a_layer_right_before_it_is_refused_by_name(make):
-    with pytest.raises(SpecError, match="norm weighing looks at the weight of the layer before each site, and here is"):
+    with pytest.raises(SpecError, match="norm weighing uses the weight of the layer before each site, and the input"):
         make()
 
 
 def test_only_the_first_of_several_norms_is_right_after_the_layer():
     assert sites("weighing", "batch").norm(3, "NC", layer_before=nn.Dense(3))
-    with pytest.raises(SpecError, match="norm weighing looks at the weight"):
+    with pytest.raises(SpecError, match="norm weighing uses the weight"):
         sites("batch", "weighing").norm(3, "NC", layer_before=nn.Dense(3))
 
 
 def test_a_method_on_weights_beside_it_is_refused():
-    with pytest.raises(SpecError, match="norm doubling puts another in its place; choose one of them"):
+    with pytest.raises(SpecError, match="norm doubling replaces that weight; choose one of them"):
         sites("weighing", "doubling").norm(3, "NC", layer_before=nn.Dense(3))
 
 
@@ -151,5 +151,5 @@ def test_a_norm_that_is_used_after_several_layers_has_no_one_layer_before():
         def hybrid_forward(self, F, x):
             return self.norm(self.first(x)) + self.norm(self.second(x))
 
-    with pytest.raises(SpecError, match="norm weighing looks at"):
+    with pytest.raises(SpecError, match="norm weighing uses"):
         operated(Shared(), (3, 5, 5), "weighing")

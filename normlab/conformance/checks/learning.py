@@ -29,7 +29,7 @@ def _initialize(norm: Norm) -> tuple[dict[str, Array], dict[str, Array]]:
     small = build_network(norm, layout)
     before = {name: parameter.data().asnumpy() for name, parameter in small.parameters.items()}
     with keyed(0, "conformance", "initialize"):
-        for method in small.way("initialize"):
+        for method in small.build_methods("initialize"):
             method(small, make_task(layout).images)
     return before, {name: parameter.data().asnumpy() for name, parameter in small.parameters.items()}
 

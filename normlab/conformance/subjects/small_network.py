@@ -104,7 +104,7 @@ def train(norm: Norm, layout: str, steps: int) -> tuple[float, float]:
         The training loss before the first step and after the last.
     """
     small, examples = build_network(norm, layout), make_task(layout)
-    for method in small.way("initialize"):
+    for method in small.build_methods("initialize"):
         method(small, examples.images)
     loss = softmax_cross_entropy()
 
@@ -122,7 +122,7 @@ def _take_steps(small: Network, loss: Callable[[], Any], steps: int) -> list[Any
     """Take steps and return the loss before each."""
     trainable = {name: p for name, p in small.parameters.items() if p.grad_req != "null"}
     trainer = mx.gluon.Trainer(list(trainable.values()), "adam", {"learning_rate": _LEARNING_RATE}, kvstore=None)
-    gradient, project = small.way("gradient"), small.way("project")
+    gradient, project = small.build_methods("gradient"), small.build_methods("project")
     losses = []
     for _ in range(steps):
         with mx.autograd.record():

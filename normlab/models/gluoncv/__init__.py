@@ -1,9 +1,8 @@
-"""Networks of GluonCV's model zoo (Guo et al., JMLR 2020, arXiv:1907.04433), with norms put in.
+"""Networks of GluonCV's model zoo (Guo et al., JMLR 2020, arXiv:1907.04433), with other norms.
 
-A network is built as GluonCV builds it, never with pretrained weights; then each `BatchNorm` in it gives its place to
-the chosen norm. What the network says of its norms holds: gamma that starts from zeros, gamma or beta that are not
-learned. What the spec says goes before the network's own epsilon and momentum. `docs/gluoncv.md` lists the networks
-and which kinds of norm they can host.
+GluonCV builds the network, never with pretrained weights; then each `BatchNorm` in it is replaced by the chosen norm.
+The network's own choices are kept where a gamma starts from zeros, or where gamma or beta are not trainable. Epsilon
+and momentum are those of the spec. `docs/gluoncv.md` lists the networks and the kinds of norm that they can host.
 """
 
 from __future__ import annotations
@@ -32,22 +31,22 @@ def gluoncv(
     network: str,
     weight_initializer: InitializerPart = _HE,
 ) -> Any:
-    """An image classifier of GluonCV's model zoo.
+    """Build an image classifier of GluonCV's model zoo.
 
     Args:
-        sites: Makes norms.
+        sites: Builds norms.
         shape: Shape of one example, `(channels, height, width)`.
         classes: Number of outputs.
-        network: Its name there, such as `cifar_resnet20_v1`.
-        weight_initializer: How those weights start for which the network names no start of its own.
+        network: Name of the network in the model zoo, such as `cifar_resnet20_v1`.
+        weight_initializer: Initializer of the weights for which the network specifies none.
 
     Returns:
         A block from `(N, *shape)` to `(N, classes)`.
 
     Raises:
-        SpecError: There is no such network, it can't take such images, or it can't host such a norm.
+        SpecError: There is no such network, it doesn't accept such images, or it can't host such a norm.
     """
-    from normlab.models.gluoncv.build import build  # noqa: PLC0415 - loads MXNet, which listing does without
+    from normlab.models.gluoncv.build import build  # noqa: PLC0415 - loads MXNet, which listing doesn't need
 
     return build(sites, shape, classes, network, to_initializer(weight_initializer))
 

@@ -1,4 +1,4 @@
-"""The families of GluonCV's model zoo: which of them can host norms, and which kinds of method."""
+"""The families of GluonCV's model zoo, and the kinds of norm that each can host."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from normlab.errors import SpecError, nearest
 
 @dataclass(frozen=True)
 class Family:
-    """Networks of one design, which can host the same kinds of method.
+    """Networks of one design, which can host the same kinds of norm.
 
     Attributes:
-        title: What people call it.
-        networks: The names of its members, the smallest first.
-        side: Rows and columns of the smallest images that are tested; most take larger ones.
-        has_sites: Whether it has norms, in whose places others can be put.
-        replaces_activation: Whether a method may stand for the activation as well: it must be a block of its own.
-        paper: Where it is described.
+        title: Name of the family.
+        networks: Names of its members, the smallest first.
+        side: Rows and columns of the tested images; most networks also accept larger ones.
+        paper: The paper that describes it.
+        has_sites: Whether it has norms that can be replaced.
+        replaces_activation: Whether a norm can take over the activation, which must be a block of its own.
     """
 
     title: str
@@ -139,12 +139,12 @@ FAMILIES = (
     ),
 )
 
-#: Networks that can't be used, by the form of their names, each with the reason.
+#: Patterns of names of networks that can't be used, each with the reason.
 REFUSED = {
-    r".*_int8": "its weights are fixed integers, which are loaded, not trained",
+    r".*_int8": "its weights are fixed integers, which can't be trained",
     r"resnet\d+_v1[bd]_0\.\d+": "its shapes are those of a pruned network with 1000 classes",
-    r"resnet\d+_v1b_gn": "it brings group norms of its own; choose resnet50_v1b with `norm: group`",
-    r"nasnet_.*": "MXNet can't run it on a CPU, and it gives a second output",
+    r"resnet\d+_v1b_gn": "it has group norms of its own; choose resnet50_v1b with `norm: group`",
+    r"nasnet_.*": "MXNet can't run it on a CPU, and it has a second output",
     r"(ssd|faster_rcnn|mask_rcnn|doublehead_rcnn|custom_faster_rcnn|custom_mask_rcnn|yolo3|center_net)_.*": (
         "it detects objects; normlab trains classifiers"
     ),
@@ -158,13 +158,13 @@ REFUSED = {
 
 
 def family_of(network: str) -> Family:
-    """The family of a network.
+    """Return the family of a network.
 
     Args:
-        network: Its name in the model zoo.
+        network: Name of the network in the model zoo.
 
     Raises:
-        SpecError: There is no such network, or it is none that normlab can train.
+        SpecError: There is no such network, or normlab can't train it.
     """
     for family in FAMILIES:
         if network in family.networks:
@@ -173,68 +173,71 @@ def family_of(network: str) -> Family:
         if re.fullmatch(pattern, network):
             raise SpecError(f"network {network}: {reason}")
     near = nearest(network, [name for family in FAMILIES for name in family.networks])
-    advice = f"did you mean {near!r}?" if near else "docs/gluoncv.md lists those that can be used"
-    raise SpecError(f"network: GluonCV has no {network!r} that normlab can train; {advice}")
+    advice = f"did you mean {near!r}?" if near else "docs/gluoncv.md lists the networks that can be used"
+    raise SpecError(f"network: GluonCV has no network {network!r} that normlab can train; {advice}")
 
 
 _HEAD = """\
-# Networks of GluonCV as hosts of norms
+# Norms in networks of GluonCV
 
 `model: {name: gluoncv, network: cifar_resnet20_v1}` builds a network of GluonCV's model zoo, without pretrained
-weights, and puts the chosen norm in the place of each of its batch norms. Every family below is built and trained by
-`tests/models/test_gluoncv_families.py`, its first member on images of the size given; a network
-that can't take other images says so.
+weights, and replaces each of its batch norms by the chosen norm. `tests/models/test_gluoncv_families.py` builds and
+trains the first member of every family below on images of the size in the table. A network that doesn't accept images
+of another size reports an error.
 
-What a norm can do in it depends on the way in which it acts:
+Which norms a network can host depends on the way in which they act:
 
-- **layer**: at every site. Not in networks that have no norms.
-- **over**: at every site, taking the activation over (`replaces_activation`, `needs_activation`). The activation must
-  be a block of its own right after the norm; networks that call it inside another block can't host such norms.
-- **weight**, initialize, gradient, project: on the weights and gradients of every `Dense` and `Conv`. In all networks.
-- **residual**: where a branch meets its shortcut. In no network of GluonCV, which adds the two itself.
+- **layer**: a layer at every site. Possible in all networks that have norms.
+- **over**: a layer at every site that takes over the activation (`replaces_activation`, `needs_activation`). The
+  activation must be a block of its own right after the norm; networks that call it inside another block can't host
+  such norms.
+- **weight**, initialize, gradient, project: on the weights and gradients of every `Dense` and `Conv`. Possible in all
+  networks.
+- **residual**: instead of the sum of a branch and its shortcut. Possible in no network of GluonCV, because they add the
+  two themselves.
 
-The model `resnet` of normlab hosts all of them.
+The model `resnet` of normlab can host all of them.
 
-Where a norm brings no shift (beta), such as `none`, the layer before the site gets a bias instead, so that leaving the
-norm out takes nothing else away. In networks that put norms before convolutions some sites have no such layer; the run
-says which. `gamma_initializer='zeros'` and gamma or beta that are not learned hold for every norm that has them.
-Gluon's dropout is replaced by one that follows the mode of normlab's graphs. A block that calls the operators
-BatchNorm or Dropout itself is refused; CIFAR WideResNet does call Dropout, but only with a drop rate, and the members
-below have none.
+If a norm has no shift (beta), like `none`, the layer before the site gets a bias instead, so that an experiment without
+the norm lacks nothing else. In networks that have norms before convolutions, some sites have no such layer; the run
+lists them. `gamma_initializer='zeros'` and a gamma or beta that is not trainable are kept for every norm that has them.
+Gluon's dropout is replaced by one that follows the mode of normlab's graphs. A network with a block that calls the
+operator BatchNorm or Dropout itself is refused. CIFAR WideResNet calls Dropout only with a drop rate, which the members
+below don't have.
 """
 
 _TAIL = """\
-## Networks that are refused
+## Refused networks
 
 | names | reason |
 | --- | --- |
 """
 
 
-def document() -> str:
-    """The page, in Markdown."""
+def render_page() -> str:
+    """Return `docs/gluoncv.md`, in Markdown."""
     rows = ["| family | networks | tested with | layer | over | weight | residual |", "|" + " --- |" * 7]
-    rows += [_row(family) for family in FAMILIES]
-    refused = [f"| `{_escaped(pattern)}` | {reason} |" for pattern, reason in REFUSED.items()]
+    rows += [_render_row(family) for family in FAMILIES]
+    refused = [f"| `{_escape(pattern)}` | {reason} |" for pattern, reason in REFUSED.items()]
     return "\n".join([_HEAD, *rows, "", _TAIL + "\n".join(refused), ""])
 
 
-def _row(family: Family) -> str:
+def _render_row(family: Family) -> str:
     cells = [
         f"{family.title} ({family.paper})",
         ", ".join(f"`{name}`" for name in family.networks),
         f"{family.side}x{family.side}",
-        _word(family.has_sites),
-        _word(family.replaces_activation),
+        _yes_or_no(family.has_sites),
+        _yes_or_no(family.replaces_activation),
         "yes",
         "no",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _word(possible: bool) -> str:
+def _yes_or_no(possible: bool) -> str:
     return "yes" if possible else "no"
 
 
-def _escaped(pattern: str) -> str:
+def _escape(pattern: str) -> str:
     return pattern.replace("|", "\\|")

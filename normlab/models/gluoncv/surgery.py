@@ -1,4 +1,4 @@
-"""What stands right after a norm of a Gluon network: an activation that can be taken out, one that can't, or none."""
+"""Replace the norms of a Gluon network, and the activations after them if a norm takes them over."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from normlab.errors import SpecError
 from normlab.models.gluoncv.wiring import Shapes, Wiring
 from normlab.models.layers import Dropout, GlobalAverage
 from normlab.models.sites import Sites
-from normlab.models.tree import anywhere, children, substitute
+from normlab.models.tree import children, find_all_blocks, substitute
 from normlab.models.weights import WEIGHTED
 from normlab.ops.activations import ACTIVATIONS, make_activation
 
 nn = mxnet().gluon.nn
 
-#: Blocks that are an activation and nothing else, by the name of their class in Gluon and GluonCV.
+#: The common base of `BatchNorm`, `SyncBatchNorm` and `BatchNormReLU`.
+BATCH_NORM = nn.basic_layers._BatchNorm  # noqa: SLF001 - there is no public base
+
+#: The layout of a site by the number of axes of the norm's input and the axis of its channels.
+_LAYOUTS = {(2, 1): "NC", (4, 1): "NCHW", (3, 2): "NTC"}
+_OTHER_NORMS = ("GroupNorm", "InstanceNorm", "LayerNorm", "L2Normalization", "LRN")
+_SHOWN = 3
+
+#: Blocks that only apply an activation, by the name of their class in Gluon and GluonCV.
 _BLOCKS = {
     "Activation": "",
     "LeakyReLU": "leaky_relu",
@@ -28,52 +36,52 @@ _BLOCKS = {
     "HardSigmoid": "hard_sigmoid",
     "HardSwish": "hard_swish",
 }
-#: Operators that are activations wherever they are called.
+#: Operators that apply an activation.
 _OPERATORS = ("Activation", "LeakyReLU", "relu", "sigmoid", "tanh", "softsign", "clip")
 _OF_GLUON = {"softrelu": "softplus"}
 #: The slope of normlab's own leaky_relu.
 _SLOPE = 0.01
 
 
-class Following(NamedTuple):
-    """What stands right after a norm.
+class Successor(NamedTuple):
+    """The activation right after a norm.
 
     Attributes:
-        activation: Its name; `identity` if what follows is no activation.
-        block: Structural name of the block that is the activation, or None if it is no block of its own: it is called
-            inside another, or shared with a place where there is no norm.
+        activation: Name of the activation; `identity` if no activation follows.
+        block: Structural name of the activation's block, or None if it can't be replaced: it is called inside another
+            block, or used at another place without a norm as well.
     """
 
     activation: str
     block: str | None = None
 
 
-def following(wiring: Wiring, norm: str) -> Following:
-    """Find what stands right after a norm.
+def find_successor(wiring: Wiring, norm: str) -> Successor:
+    """Find the activation right after a norm.
 
     Args:
         wiring: The network's graph.
         norm: Structural name of the norm's block.
     """
-    outputs = wiring.numbers(norm)
+    outputs = wiring.operators_of(norm)
     consumers = sorted({consumer for number in outputs for consumer in wiring.consumers[number]})
     owners = {_activation_block(wiring, wiring.nodes[consumer].owner) for consumer in consumers}
     if len(owners) == 1:
         (owner,) = owners
         if owner is not None:
             block = owner if _only_after_norms(wiring, owner) else None
-            return Following(_name(wiring.blocks[owner]), block)
+            return Successor(_activation_name(wiring.blocks[owner]), block)
     calls = any(wiring.nodes[consumer].operator in _OPERATORS for consumer in consumers)
-    return Following("activation" if calls or owners - {None} else "identity")
+    return Successor("activation" if calls or owners - {None} else "identity")
 
 
 def is_norm(operator: str) -> bool:
-    """Whether an operator is one of MXNet's batch normalizations."""
+    """Return whether an operator is one of MXNet's batch normalizations."""
     return "BatchNorm" in operator
 
 
 def _activation_block(wiring: Wiring, owner: str) -> str | None:
-    """The outermost block around an operator that is an activation and nothing else."""
+    """Return the structural name of the outermost block around an operator that only applies an activation."""
     parts = owner.split(".")
     names = [".".join(parts[: end + 1]) for end in range(len(parts))]
     return next((name for name in names if type(wiring.blocks.get(name)).__name__ in _BLOCKS), None)
@@ -89,40 +97,30 @@ def _only_after_norms(wiring: Wiring, block: str) -> bool:
     return all(is_norm(wiring.nodes[source].operator) for source in sources)
 
 
-def _name(block: Any) -> str:
+def _activation_name(block: Any) -> str:
     kind = type(block).__name__
     if isinstance(block, nn.Activation):
         gluon_name: str = block._act_type  # noqa: SLF001 - Gluon has no public name for it
         return _OF_GLUON.get(gluon_name, gluon_name)
     if kind == "Activation":  # of GluonCV's MobileNet v3: a block around one of the others
         ((_, inner),) = children(block)
-        return _name(inner)
+        return _activation_name(inner)
     if kind == "LeakyReLU" and block._alpha != _SLOPE:  # noqa: SLF001 - Gluon has no public name for it
         return f"leaky_relu of slope {block._alpha}"  # noqa: SLF001 - Gluon has no public name for it
     return _BLOCKS[kind]
 
 
-nn = mxnet().gluon.nn
-#: What `BatchNorm`, `SyncBatchNorm` and `BatchNormReLU` have in common.
-BATCH_NORM = nn.basic_layers._BatchNorm  # noqa: SLF001 - there is no public base
-
-#: The layout of a site by the number of axes of what the norm takes, and the axis of its channels.
-_LAYOUTS = {(2, 1): "NC", (4, 1): "NCHW", (3, 2): "NTC"}
-_OTHER_NORMS = ("GroupNorm", "InstanceNorm", "LayerNorm", "L2Normalization", "LRN")
-_SHOWN = 3
-
-
 def operate(block: Any, shapes: Shapes, sites: Sites, network: str) -> None:
-    """Replace the norms of a network, its dropout and its global average pooling, wherever its blocks hold them.
+    """Replace the norms, dropout and global average pooling of a network, wherever its blocks hold them.
 
     Args:
-        block: The network, of plain Gluon blocks, its shapes known.
-        shapes: What a first pass told.
-        sites: Makes what stands at each site; learns which biases were added, and what could not be kept.
-        network: Its name, for messages.
+        block: The network, of plain Gluon blocks with known shapes.
+        shapes: The shapes in the network.
+        sites: Builds the sites, and records the added biases and the sites whose shift is lost.
+        network: Name of the network, for messages.
 
     Raises:
-        SpecError: A norm or a dropout can't be replaced, or a method wants what the network can't give.
+        SpecError: A norm or a dropout can't be replaced, or the network can't host a norm.
     """
     operation = _Operation(block, shapes, sites, network)
     operation.check()
@@ -142,21 +140,21 @@ class _Operation:
         self._lost: list[str] = []
 
     def check(self) -> None:
-        """Refuse what is no block of its own and so can't be replaced."""
+        """Refuse operators that can't be replaced because they are not blocks of their own."""
         for node in self._wiring.nodes:
             owner = self._wiring.blocks[node.owner]
             where = f"network {self._network}: block {node.owner or 'of the network itself'}"
             if is_norm(node.operator) and not isinstance(owner, BATCH_NORM):
-                raise SpecError(f"{where} calls the operator {node.operator} itself; no other norm can take its place")
+                raise SpecError(f"{where} calls the operator {node.operator} itself, so it can't be replaced")
             if node.operator == "Dropout" and not isinstance(owner, nn.Dropout):
-                raise SpecError(f"{where} calls the operator Dropout itself, which would drop in prediction too")
+                raise SpecError(f"{where} calls the operator Dropout itself, which would also drop in eval mode")
             if node.operator in _OTHER_NORMS:
-                raise SpecError(f"{where} brings a norm of its own, {node.operator}; choose a network with BatchNorm")
+                raise SpecError(f"{where} has a norm of its own, {node.operator}; choose a network with BatchNorm")
 
     def replace_norms(self) -> None:
-        """Put a site in the place of every norm that runs."""
+        """Replace every norm that runs by a site."""
         for name, norm in self._wiring.blocks.items():
-            if isinstance(norm, BATCH_NORM) and self._wiring.numbers(name):
+            if isinstance(norm, BATCH_NORM) and self._wiring.operators_of(name):
                 self._new[id(norm)] = self._site(name, norm)
 
     def _site(self, name: str, norm: Any) -> Any:
@@ -175,20 +173,20 @@ class _Operation:
         )
 
     def _layer_before(self, name: str) -> Any:
-        """The layer whose outputs a norm gets as they are, or None: there is none, or not the same at each call."""
-        found = [self._weighted(number) for number in self._wiring.numbers(name)]
+        """Return the layer whose output is the input of a norm; None if there is none or the norm is called twice."""
+        found = [self._weighted(number) for number in self._wiring.operators_of(name)]
         return found[0] if len(found) == 1 else None
 
     def _weighted(self, number: int) -> Any:
-        """The layer whose outputs an operator gets as they are, or None."""
+        """Return the layer whose output is the input of an operator, or None."""
         source = self._wiring.nodes[self._wiring.nodes[number].inputs[0]]
         layer = self._wiring.blocks[source.owner]
         return layer if isinstance(layer, WEIGHTED) and source.operator != "null" else None
 
     def _place(self, name: str, norm: Any) -> tuple[int, str]:
-        """The number of channels and the layout of a norm's site."""
+        """Return the number of channels and the layout of a norm's site."""
         shape = next(iter(self._shapes[id(norm)]))
-        # Gluon's SyncBatchNorm knows no other axis than 1
+        # Gluon's SyncBatchNorm only supports axis 1
         axis = norm._kwargs.get("axis", 1) % len(shape)  # noqa: SLF001 - Gluon has no public name for it
         if (len(shape), axis) not in _LAYOUTS:
             raise SpecError(
@@ -198,19 +196,19 @@ class _Operation:
         return shape[axis], _LAYOUTS[len(shape), axis]
 
     def _activation(self, name: str, norm: Any) -> str:
-        """The activation that belongs to a site: its own, or the one after it if a method takes that over."""
+        """Return the activation of a site: the norm's own, or the one after it if a norm takes it over."""
         if norm.fuse_relu:
             return "relu"
         if not self._sites.takes_activation:
             return "identity"
-        after = following(self._wiring, name)
+        after = find_successor(self._wiring, name)
         if after.activation == "identity":
             return "identity"
         if after.block is None:
             raise SpecError(
-                f"network {self._network} calls the activation after {name} itself, or shares it with another place, "
-                f"and norm {self._sites.label} takes the activation over; choose model resnet, or "
-                "a network that docs/gluoncv.md lists as host of such norms"
+                f"network {self._network} calls the activation after {name} itself, or uses it at another place too, "
+                f"and norm {self._sites.label} takes over the activation; choose model resnet, or "
+                "a network that can host such norms according to docs/gluoncv.md"
             )
         if after.activation not in ACTIVATIONS and self._sites.needs_activation:
             raise SpecError(
@@ -221,45 +219,45 @@ class _Operation:
         return after.activation
 
     def _keep_shift(self, name: str) -> None:
-        """Give the layer before a site a bias, for the shift that the norm there no longer brings."""
-        for number in self._wiring.numbers(name):
+        """Add a bias to the layer before a site, in place of the shift that the new norm lacks."""
+        for number in self._wiring.operators_of(name):
             layer = self._weighted(number)
             only_here = self._wiring.consumers[self._wiring.nodes[number].inputs[0]] == [number]
             if layer is None or not only_here:
                 self._lost.append(name)
             elif layer.bias is None:
-                self._sites.optional_biases.append(give_bias(layer))
+                self._sites.optional_biases.append(add_bias(layer))
 
     def replace_others(self) -> None:
         """Replace dropout and global average pooling."""
-        for block in anywhere(self._block):
+        for block in find_all_blocks(self._block):
             if isinstance(block, nn.Dropout):
                 self._new[id(block)] = Dropout(block._rate, block._axes)  # noqa: SLF001 - no public names
             shapes = self._shapes.get(id(block), set())
-            # a block that is used at several places has no one number of positions
+            # a block that is used at several places may have different numbers of positions
             if isinstance(block, nn.GlobalAvgPool2D) and len(shapes) == 1:
                 ((_, channels, height, width),) = shapes
                 self._new[id(block)] = GlobalAverage(channels, height * width, keep_axes=True)
 
     def finish(self) -> None:
-        """Put the new blocks in, look whether anything was left, and note what could not be kept."""
+        """Substitute the new blocks, check that no norm remains, and note the shifts that are lost."""
         substitute(self._block, self._new)
-        left = [block for block in anywhere(self._block) if isinstance(block, BATCH_NORM)]
+        left = [block for block in find_all_blocks(self._block) if isinstance(block, BATCH_NORM)]
         if left:
             raise SpecError(
                 f"network {self._network}: {len(left)} BatchNorm remain, the first {left[0].name}: they never run, or "
-                "stand where no other block can be put; choose another network"
+                "are held where they can't be replaced; choose another network"
             )
         if self._lost:
             shown = ", ".join(self._lost[:_SHOWN]) + (", ..." if len(self._lost) > _SHOWN else "")
             self._sites.notes.append(
                 f"network {self._network}: {len(self._lost)} of its sites have no layer right before them that could "
-                f"have a bias instead of the shift that norm {self._sites.label} does not bring: {shown}"
+                f"have a bias instead of the shift that norm {self._sites.label} lacks: {shown}"
             )
 
 
-def give_bias(layer: Any) -> Any:
-    """Give a `Dense` or `Conv` layer without a bias one that starts from zeros.
+def add_bias(layer: Any) -> Any:
+    """Add a bias, initialized to zeros, to a `Dense` or `Conv` layer that has none.
 
     Returns:
         The bias, a Gluon parameter.

@@ -1,4 +1,4 @@
-"""What a Gluon network does: which shapes its blocks take, which operators they run, and which feeds which."""
+"""Inspect a Gluon network: the input shapes of its blocks, the operators they run, and how these are connected."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _OWNER = "__owner__"
 
 
 class Shapes(NamedTuple):
-    """What a first pass tells.
+    """Shapes in a network.
 
     Attributes:
-        output: The shape of what the network gives for one example.
-        inputs: The shapes of what each block takes, by the block's `id`.
+        output: The shape of the output for one example.
+        inputs: The shapes of all inputs of each block, by the block's `id`.
     """
 
     output: tuple[int, ...]
@@ -28,12 +28,12 @@ class Shapes(NamedTuple):
 
 
 class Node(NamedTuple):
-    """One operator, or one variable, of a network's graph.
+    """One operator or one variable in a network's graph.
 
     Attributes:
         operator: The operator's name in MXNet, or `null` for a variable.
         owner: Structural name of the innermost block that runs it.
-        inputs: The nodes that it takes, by number; the first is the data.
+        inputs: The numbers of its input nodes; the first is the data.
     """
 
     operator: str
@@ -45,20 +45,20 @@ class Wiring:
     """The graph of a network of plain Gluon blocks.
 
     Args:
-        block: The network, which takes one array.
+        block: The network, which has one input array.
 
     Attributes:
         blocks: The network's blocks by structural name.
-        nodes: Its operators and variables, each after those that it takes.
-        consumers: For each node the numbers of those that take what it gives.
+        nodes: Its operators and variables, each after its inputs.
+        consumers: For each node, the numbers of the nodes that use its output.
     """
 
     def __init__(self, block: Any) -> None:
         self.blocks = named_blocks(block)
         names = list(self.blocks)
-        with _owners_recorded(self.blocks):
+        with _record_owners(self.blocks):
             outputs = block(mx.sym.var("data"))
-        graph = json.loads(mx.sym.Group(list(_flat(outputs))).tojson())
+        graph = json.loads(mx.sym.Group(list(_flatten(outputs))).tojson())
         self.nodes = [
             Node(
                 node["op"],
@@ -72,13 +72,13 @@ class Wiring:
             for source in node.inputs:
                 self.consumers[source].append(number)
 
-    def numbers(self, owner: str) -> list[int]:
-        """The operators that a block runs itself, not through its children."""
+    def operators_of(self, owner: str) -> list[int]:
+        """Return the numbers of the operators that a block runs itself, not through its children."""
         return [i for i, node in enumerate(self.nodes) if node.owner == owner and node.operator != "null"]
 
 
-def first_pass(block: Any, shape: Sequence[int]) -> Shapes:
-    """Run one example of zeros through a network, so that it knows its shapes.
+def infer_shapes(block: Any, shape: Sequence[int]) -> Shapes:
+    """Infer the shapes in a network by running one example of zeros through it.
 
     Args:
         block: The network, initialized on the CPU.
@@ -86,12 +86,12 @@ def first_pass(block: Any, shape: Sequence[int]) -> Shapes:
     """
     inputs: dict[int, set[tuple[int, ...]]] = {}
 
-    def look(inner: Any, taken: tuple[Any, ...]) -> None:
-        # Gluon infers shapes that it does not know by a pass of symbols, which have none
-        if isinstance(taken[0], mx.nd.NDArray):
-            inputs.setdefault(id(inner), set()).add(taken[0].shape)
+    def record(inner: Any, arguments: tuple[Any, ...]) -> None:
+        # Gluon infers unknown shapes by a pass of symbols, which have no shapes
+        if isinstance(arguments[0], mx.nd.NDArray):
+            inputs.setdefault(id(inner), set()).add(arguments[0].shape)
 
-    hooks = [inner.register_forward_pre_hook(look) for inner in walk(block)]
+    hooks = [inner.register_forward_pre_hook(record) for inner in walk(block)]
     try:
         with mx.autograd.pause():
             output = block(mx.nd.zeros((1, *shape)))
@@ -102,8 +102,8 @@ def first_pass(block: Any, shape: Sequence[int]) -> Shapes:
 
 
 @contextmanager
-def _owners_recorded(blocks: Mapping[str, Any]) -> Iterator[None]:
-    """Let every operator that is traced inside carry the number of its block, since names of operators repeat."""
+def _record_owners(blocks: Mapping[str, Any]) -> Iterator[None]:
+    """Attach to each operator traced inside the number of its block, since the names of operators are not unique."""
     hooks = []
     for number, block in enumerate(blocks.values()):
         scopes: list[Any] = []
@@ -123,9 +123,9 @@ def _owners_recorded(blocks: Mapping[str, Any]) -> Iterator[None]:
             hook.detach()
 
 
-def _flat(outputs: Any) -> Iterator[Any]:
+def _flatten(outputs: Any) -> Iterator[Any]:
     if isinstance(outputs, (list, tuple)):
         for output in outputs:
-            yield from _flat(output)
+            yield from _flatten(output)
     else:
         yield outputs
