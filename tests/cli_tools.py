@@ -1,4 +1,4 @@
-"""How the tests of the command line run it: in this process, or as a process of its own."""
+"""Run the command line in this process or in a new one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Ended(NamedTuple):
-    """A command that has ended."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -39,7 +39,7 @@ class Ready:
 
 
 def normlab(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
-    """Run a command in this process: quick, and coverage sees it."""
+    """Run a command in this process, which is fast and measured by coverage."""
     capsys.readouterr()
     status = perform([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
@@ -47,14 +47,14 @@ def normlab(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment of a process that finds this normlab, without settings of whoever runs the tests."""
+    """Return the environment of a process that finds this normlab, without settings of the user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NORMLAB", "_NORMLAB"))}
     paths = filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), **changes}
 
 
 def process(*arguments: str, cwd: Path | None = None, **changes: str) -> Ended:
-    """Run `python -m normlab` as a process of its own, with these changes to its environment."""
+    """Run `python -m normlab` in a new process, with these changes to its environment."""
     command = [sys.executable, "-m", "normlab", *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, env=environment(**changes), capture_output=True, text=True, check=False)
     return Ended(done.returncode, done.stdout, done.stderr)

@@ -1,4 +1,4 @@
-"""Run the code of a Markdown page, in the order in which a reader would."""
+"""Run the code of a Markdown page in the order of a reader."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Block(NamedTuple):
     """A block of code.
 
     Attributes:
-        language: What is behind its first fence.
+        language: The language after the opening fence.
         title: The file that it shows, or "".
-        text: What it holds.
-        line: Where it begins in the page.
+        text: Its content.
+        line: Its first line in the page.
     """
 
     language: str
@@ -30,7 +30,7 @@ class Block(NamedTuple):
 
 
 def blocks(page):
-    """All blocks of a page."""
+    """Return all blocks of a page."""
     text = Path(page).read_text(encoding="utf-8")
     return [
         Block(found[1], found[2] or "", found[3], text.count("\n", 0, found.start()) + 1)
@@ -39,7 +39,7 @@ def blocks(page):
 
 
 def commands(block):
-    """Each command of a console block with the output that the page shows."""
+    """Return each command of a console block with the output that the page shows."""
     found = []
     for line in block.text.splitlines():
         if line.startswith("$ "):
@@ -50,13 +50,13 @@ def commands(block):
 
 
 def matches(shown, given):
-    """Whether an output is what the page shows, where `...` stands for anything."""
+    """Return whether an output is the one on the page, where `...` matches anything."""
     pattern = ".*".join(re.escape(part) for part in shown.strip().split("..."))
     return re.fullmatch(pattern, given.strip(), re.DOTALL) is not None
 
 
 class Reader:
-    """Does what a page says, in a folder of its own.
+    """Follows a page in a folder.
 
     Args:
         folder: The folder.
@@ -72,7 +72,7 @@ class Reader:
         self._environment["PATH"] = f"{tools}:{self._environment['PATH']}"
 
     def follow(self, block):
-        """Write the file that a block shows, or compare it with the one that is there; or run what it says."""
+        """Write the file that a block shows, or compare it with the existing one; or run the block."""
         file = self.folder / block.title
         if block.title and file.exists():
             same = block.text == file.read_text(encoding="utf-8")

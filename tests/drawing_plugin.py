@@ -1,4 +1,4 @@
-"""A plugin whose network and norm draw random numbers, for tests of paired draws."""
+"""A plugin whose network and norm draw random numbers, for tests of paired runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A history to test with, written as a run writes it."""
+"""Histories for tests, written as by a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arms to judge, built as a study would hold them."""
+"""Arms of studies for tests of statistics and reports, without training."""
 
 from __future__ import annotations
 

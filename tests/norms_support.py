@@ -1,4 +1,4 @@
-"""Run a norm of `plugins/` on NumPy arrays, and hold it against a formula in float64 NumPy."""
+"""Run a norm of `plugins/` on NumPy arrays, and compare it with a formula in float64 NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugins for tests, good and bad, as files and as installed distributions without pip."""
+"""Valid and broken plugins for tests, as files and as distributions installed without pip."""
 
 # ruff: noqa: E501 - a table reads best with a row on a line
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of studies share: a small spec, a study of it, histories without training."""
+"""A small spec, a study of it, and histories without training."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ class Task(NamedTuple):
 
 
 QUICK = {
-    "mlp": Task({"name": "mlp", "hidden": [16, 16]}, (1, 8, 8), 20),
-    "resnet8": Task({"name": "resnet", "depth": 8}, (3, 8, 8), 12),
+    "mlp": Task({"name": "mlp", "hidden": [16, 16]}, (1, 8, 8), 12),
+    "resnet8": Task({"name": "resnet", "depth": 8}, (3, 8, 8), 8),
 }
 LONG = {
     "mlp": Task({"name": "mlp", "hidden": [32, 32]}, (1, 8, 8), 300),
