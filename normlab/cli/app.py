@@ -113,21 +113,19 @@ class LazyGroup(SuggestingGroup):
 
 
 COMMANDS = {
-    "run": Entry("normlab.cli.run:run", "Train what a spec file says and store its accuracy history"),
-    "compare": Entry(
-        "normlab.cli.compare:compare", "Compare normalization methods, fairly: paired seeds, equal tuning"
-    ),
-    "runs": Entry("normlab.cli.runs:runs", "List runs, show or remove some"),
-    "report": Entry("normlab.cli.report:report", "Compare stored runs, and write the report"),
+    "run": Entry("normlab.cli.run:run", "Train the experiment in a spec file and store its accuracy history"),
+    "compare": Entry("normlab.cli.compare:compare", "Compare normalization methods fairly: paired seeds, equal tuning"),
+    "runs": Entry("normlab.cli.runs:runs", "List, show or remove runs"),
+    "report": Entry("normlab.cli.report:report", "Compare stored runs and write the report"),
     "norms": Entry("normlab.cli.norms:norms", "List normalization methods, or show one"),
     "models": Entry("normlab.cli.models:models", "List networks, or show one"),
-    "data": Entry("normlab.cli.data:data", "List data sets, fetch and verify their files"),
-    "plugins": Entry("normlab.cli.plugins:plugins", "List plugins, what each brings, and why one can't be used"),
-    "new": Entry("normlab.cli.new:new", "Write a plugin with a method that works, to be changed into your own"),
-    "check": Entry("normlab.cli.check:check", "Prove that normalization methods keep the contract"),
-    "bench": Entry("normlab.cli.bench:bench", "Measure what normalization methods cost in a training step"),
+    "data": Entry("normlab.cli.data:data", "List data sets; download and verify their files"),
+    "plugins": Entry("normlab.cli.plugins:plugins", "List plugins, what each adds, and why one can't be used"),
+    "new": Entry("normlab.cli.new:new", "Write a working plugin with a method, to adapt into your own"),
+    "check": Entry("normlab.cli.check:check", "Check that normalization methods satisfy the contract"),
+    "bench": Entry("normlab.cli.bench:bench", "Measure the cost of normalization methods in a training step"),
     "schema": Entry("normlab.cli.schema:schema", "Print the JSON Schema of spec files, for editors"),
-    "doctor": Entry("normlab.cli.doctor:doctor", "Say what is installed, what is wrong and how to mend it"),
+    "doctor": Entry("normlab.cli.doctor:doctor", "Report what is installed, what is wrong and how to fix it"),
     "completion": Entry("normlab.cli.completion:completion", "Print the script that completes commands in a shell"),
 }
 

@@ -155,7 +155,7 @@ def bench(
     no_plugins: bool,
     as_json: bool,
 ) -> int:
-    """Measure what normalization methods cost in a training step.
+    """Measure the cost of normalization methods in a training step.
 
     Parameters, running state, milliseconds forward and backward, memory, and the time as a multiple of MXNet's own
     BatchNorm operator, all measured in turn. The exit status is 4 if a method fails.

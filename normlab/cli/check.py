@@ -30,13 +30,13 @@ EXAMPLES = (
 @click.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES)
 @click.argument("methods", nargs=-1, metavar="[NAME|FILE.py]...")
 @click.option("--all", "every", is_flag=True, help="Check every method that is installed.")
-@click.option("--only", multiple=True, metavar="CHECK", help="Run this check alone; may be repeated.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; may be repeated.")
 @click.option(
     "--xfail",
     "expected",
     multiple=True,
     metavar="CHECK=REASON",
-    help="Expect this check to fail, and complain if it passes; may be repeated.",
+    help="Expect this check to fail, and fail if it passes; may be repeated.",
 )
 @options.plugins
 @options.as_json("the outcomes")
@@ -50,7 +50,7 @@ def check(
     no_plugins: bool,
     as_json: bool,
 ) -> int:
-    """Prove that normalization methods keep the contract.
+    """Check that normalization methods satisfy the contract.
 
     Each check has a name and a meaning. The exit status is 4 if one fails, or passes that is expected to fail.
     """

@@ -47,29 +47,42 @@ EXAMPLES = (
 @click.option(
     "--tuning-repeats", type=click.IntRange(1), metavar="N", help="Tune each arm N times, each with seeds of its own."
 )
-@click.option("--tuning-steps", type=click.IntRange(1), metavar="N", help="Steps of a trial, instead of the spec's.")
+@click.option("--tuning-steps", type=click.IntRange(1), metavar="N", help="Steps of a trial, overrides the spec's.")
 @click.option("--baseline", metavar="ARM", help="Arm that the others are compared with.  [default: none, or the first]")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Where arms are compared.")
-@click.option("--threshold", "thresholds", multiple=True, type=float, help="Tell the steps until this accuracy.")
-@click.option("--margin", type=float, help="Differences of accuracy below this count as none.  [default: 0.005]")
-@click.option("--level", type=float, help="Chance of a false alarm over all arms.  [default: 0.05]")
-@click.option("--allow", multiple=True, metavar="KEY", help="Let runs differ in this key too; the report says so.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Split on which arms are compared.")
+@click.option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    type=float,
+    help="Report the steps until this accuracy is reached; may be repeated.",
+)
+@click.option("--margin", type=float, help="Treat smaller differences of accuracy as none.  [default: 0.005]")
+@click.option("--level", type=float, help="Probability of a false alarm over all arms.  [default: 0.05]")
+@click.option("--allow", multiple=True, metavar="KEY", help="Allow runs to differ in this key too; the report says so.")
 @click.option("-s", "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the base spec.")
-@click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N, instead of the spec's.")
-@click.option("--out", default="runs", show_default=True, metavar="DIR", type=click.Path(), help="Where runs go.")
+@click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N, overrides the spec's.")
+@click.option(
+    "--out", default="runs", show_default=True, metavar="DIR", type=click.Path(), help="Folder for run directories."
+)
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Worker processes.  [default: one a processor]")
-@click.option("--plan", is_flag=True, help="Say what there is to do and what it can show, and train nothing.")
-@click.option("--fail-fast/--keep-going", default=False, help="Stop, or go on, when a run fails.  [default: go on]")
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Print what the study would run, how long it takes and what it can show; train nothing.",
+)
+@click.option("--fail-fast/--keep-going", default=False, help="Stop or continue when a run fails.  [default: go on]")
 @options.plugins
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @options.as_json("the comparison, or the plan,")
 @options.debug
 @click.pass_context
 def compare(context: click.Context, /, study: str, **given: Any) -> int:
-    """Compare normalization methods, fairly: paired seeds, equal tuning.
+    """Compare normalization methods fairly: paired seeds, equal tuning.
 
     SPEC is a study file, or a spec file with --norms. All arms share the spec and its seeds; what --sweep names is
-    tuned for each arm on the validation split, by the same trials. The same command again goes on where it stopped.
+    tuned for each arm on the validation split, with the same trials. Running the same command again continues a study
+    that was stopped.
     """
     from normlab.study.design.study_file import load_study
 

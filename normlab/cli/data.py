@@ -64,7 +64,7 @@ class _DatasetName(_ParamType):
 @options.debug
 @click.pass_context
 def data(context: click.Context, *, as_json: bool) -> None:
-    """List data sets, fetch and verify their files.
+    """List data sets; download and verify their files.
 
     Files are looked for in $NORMLAB_DATA (DIR/NAME/FILE or DIR/FILE), where a distribution's package installs them,
     and in normlab's cache; what is nowhere is downloaded when it is needed.
@@ -77,7 +77,7 @@ def data(context: click.Context, *, as_json: bool) -> None:
 @click.argument("name", type=_DatasetName())
 @options.debug
 def fetch(name: Shipped) -> None:
-    """Bring the files of data set NAME onto this machine, verified.
+    """Download and verify the files of data set NAME.
 
     Files that are already here stay; those in normlab's cache that are damaged are replaced.
     """

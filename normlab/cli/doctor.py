@@ -225,7 +225,7 @@ COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
 @options.as_json("the findings")
 @options.debug
 def doctor(quiet: bool, as_json: bool) -> int:
-    """Say what is installed, what is wrong and how to mend it.
+    """Report what is installed, what is wrong and how to fix it.
 
     The exit status is 1 if something is wrong. Notes tell what is limited here, and ask for nothing.
     """

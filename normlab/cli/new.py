@@ -35,9 +35,9 @@ EXAMPLES = (
 @click.option("--out", default=".", show_default=True, metavar="DIR", type=click.Path(), help="Where it goes.")
 @options.debug
 def new(name: str, package: bool, way: str, out: str) -> None:
-    """Write a plugin with a method NAME that works, to be changed into your own.
+    """Write a working plugin with a method NAME, to adapt into your own.
 
-    It passes `normlab check` as it is. Nothing is overwritten.
+    It passes `normlab check` unchanged. Existing files are not overwritten.
     """
     from normlab.catalog import catalog
     from normlab.conformance import scaffold

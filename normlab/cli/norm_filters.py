@@ -94,18 +94,20 @@ def options(function: Function) -> Function:
             click.option(
                 "--family", multiple=True, metavar="NAME", help="Only this family, e.g. whitening; may be repeated."
             ),
-            click.option("--way", multiple=True, type=click.Choice(_WAYS), help="Only what acts in this way."),
+            click.option("--way", multiple=True, type=click.Choice(_WAYS), help="Only methods that act in this way."),
             click.option(
                 "--depends-on-batch",
                 "batch",
                 type=click.Choice(("yes", "no")),
-                help="Only what needs other examples, or only what doesn't.",
+                help="Only methods that use other examples of the batch, or only those that don't.",
             ),
             click.option(
-                "--state", type=click.Choice(("yes", "no")), help="Only what keeps running state, or only what doesn't."
+                "--state",
+                type=click.Choice(("yes", "no")),
+                help="Only methods with running state, or only those without.",
             ),
             click.option(
-                "--layout", multiple=True, type=click.Choice(_LAYOUTS), help="Only what is defined for this layout."
+                "--layout", multiple=True, type=click.Choice(_LAYOUTS), help="Only methods defined for this layout."
             ),
             click.option("--year", type=_YearsType(), metavar="YEARS", help="Only of 2018, 2018..2021 or 2020.. ."),
         )

@@ -29,7 +29,7 @@ EXAMPLES = (
 
 @click.group(cls=SuggestingGroup, context_settings=CONTEXT, invoke_without_command=True, examples=EXAMPLES)
 @norm_filters.options
-@click.option("--cite", is_flag=True, help="Print their papers as BibTeX, and nothing else.")
+@click.option("--cite", is_flag=True, help="Print their papers as BibTeX only.")
 @options.plugins
 @options.as_json("the list")
 @options.debug
@@ -49,7 +49,7 @@ def norms(
 ) -> None:
     """List normalization methods, or show one.
 
-    Several filters narrow the list together. A plugin that can't be used is named on standard error, with the reason.
+    Several filters are combined. A plugin that can't be used is named on standard error, with the reason.
     """
     if context.invoked_subcommand is not None:
         return

@@ -49,7 +49,7 @@ def as_json(what: str) -> Callable[[Function], Function]:
     Args:
         what: What is printed, for the help.
     """
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON, and nothing else.")
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON only.")
 
 
 def plugins(function: Function) -> Function:
@@ -62,5 +62,5 @@ def plugins(function: Function) -> Function:
         type=click.Path(),
         help="Load a plugin from this Python file; may be repeated.",
     )
-    none = click.option("--no-plugins", is_flag=True, help="Load no plugin, only what is built in.")
+    none = click.option("--no-plugins", is_flag=True, help="Load only built-in parts, no plugins.")
     return several(none(function))

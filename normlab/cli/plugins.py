@@ -36,7 +36,7 @@ COLOURS = {"ok": "green", "disabled": "yellow"}
 @options.as_json("the list, of all plugins,")
 @options.debug
 def plugins(everything: bool, plugins: tuple[str, ...], no_plugins: bool, as_json: bool) -> int:
-    """List plugins, what each brings, and why one can't be used.
+    """List plugins, what each adds, and why one can't be used.
 
     A plugin is a module with hooks: in a distribution with an entry point of the group normlab, or a file that --plugin
     or a spec names. One that can't be used costs only itself. The environment variable NORMLAB_PLUGINS names the

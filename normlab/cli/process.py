@@ -159,7 +159,7 @@ def interruptible(arguments: Sequence[str]) -> Iterator[None]:
     except (KeyboardInterrupt, Interrupted) as error:
         # --again would not take up what is there
         command = shlex.join(["normlab", *(word for word in arguments if word != "--again")])
-        interrupted = Interrupted(f"{str(error) or 'interrupted'}\nto go on: {command}")
+        interrupted = Interrupted(f"{str(error) or 'interrupted'}\nto resume: {command}")
         interrupted.status = getattr(error, "status", ExitStatus.INTERRUPTED)
         raise interrupted from error
 

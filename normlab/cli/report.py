@@ -29,14 +29,20 @@ EXAMPLES = (
 @click.command(cls=WithExamples, context_settings=CONTEXT, examples=EXAMPLES)
 @click.argument("runs", nargs=-1, required=True, metavar="RUNS...", type=click.Path())
 @click.option(
-    "--out", metavar="DIR", type=click.Path(), help="Where to write.  [default: report, or the study's folder]"
+    "--out", metavar="DIR", type=click.Path(), help="Folder for the report.  [default: report, or the study's folder]"
 )
 @click.option("--baseline", metavar="ARM", help="Arm that the others are compared with.  [default: none, or the first]")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Where arms are compared.")
-@click.option("--threshold", "thresholds", multiple=True, type=float, help="Tell the steps until this accuracy.")
-@click.option("--margin", type=click.FloatRange(0, 1), help="Differences of accuracy below this count as none.")
-@click.option("--level", type=click.FloatRange(0, 1, min_open=True), help="Chance of a false alarm over all arms.")
-@click.option("--allow", multiple=True, metavar="KEY", help="Let runs differ in this key too; the report says so.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Split on which arms are compared.")
+@click.option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    type=float,
+    help="Report the steps until this accuracy is reached; may be repeated.",
+)
+@click.option("--margin", type=click.FloatRange(0, 1), help="Treat smaller differences of accuracy as none.")
+@click.option("--level", type=click.FloatRange(0, 1, min_open=True), help="Probability of a false alarm over all arms.")
+@click.option("--allow", multiple=True, metavar="KEY", help="Allow runs to differ in this key too; the report says so.")
 @options.as_json("the comparison")
 @options.debug
 @fast_startup()
@@ -51,7 +57,7 @@ def report(
     allow: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Compare stored runs, and write the report.
+    """Compare stored runs and write the report.
 
     RUNS are directories of runs, or folders that hold some; an arm is a norm, its runs are its seeds. Or RUNS is the
     folder of one study. Runs that differ in more than norm and seed are refused, with exit status 5.

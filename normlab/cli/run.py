@@ -46,12 +46,14 @@ STATUSES = {
     metavar="KEY=VALUE",
     help="Change a value of the spec, e.g. optimizer.learning_rate=0.1; may be repeated.",
 )
-@click.option("--out", default="runs", show_default=True, metavar="DIR", type=click.Path(), help="Where runs go.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed, instead of the spec's.")
-@click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N, instead of the spec's.")
+@click.option(
+    "--out", default="runs", show_default=True, metavar="DIR", type=click.Path(), help="Folder for run directories."
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed; overrides the spec's.")
+@click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N, overrides the spec's.")
 @options.plugins
-@click.option("--again", is_flag=True, help="Train even if this run is stored already.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--again", is_flag=True, help="Train again, even if this run is stored.")
+@click.option("--quiet", is_flag=True, help="Print only errors.")
 @options.as_json("the result")
 @options.debug
 @click.pass_context
@@ -68,10 +70,10 @@ def run(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Train what SPEC says and store its accuracy history.
+    """Train the experiment in SPEC and store its accuracy history.
 
     A run directory in DIR holds the resolved spec, the history, its plot, the parameters and the result. The same
-    command again finds what is stored, and takes up a run that was stopped.
+    A run directory in DIR holds the resolved spec, the history, its plot, the parameters and the result. Running the
     """
     from normlab.spec import load_spec
 

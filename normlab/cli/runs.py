@@ -45,7 +45,7 @@ class _ListingGroup(SuggestingGroup):
 @click.group(cls=_ListingGroup, context_settings=CONTEXT, examples=EXAMPLES)
 @options.debug
 def runs() -> None:
-    """List runs, show or remove some.
+    """List, show or remove runs.
 
     `normlab runs [ROOT]` lists the runs below ROOT; see `normlab runs list --help` for its options.
     """
@@ -81,7 +81,7 @@ def list_(root: str, norm: str | None, name: str | None, status: str | None, as_
 @options.as_json("the run")
 @options.debug
 def show(directory: str, as_json: bool) -> None:
-    """Show what the run in DIR came to."""
+    """Show the result of the run in DIR."""
     from normlab.cli.views import run_view as summary
     from normlab.runs.history import History
 
@@ -103,7 +103,7 @@ def show(directory: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @options.debug
 def remove(directories: tuple[str, ...], yes: bool) -> int:
-    """Remove the directories DIR of runs, with all that is in them."""
+    """Remove run directories and everything in them."""
     paths = [Path(directory) for directory in directories]
     for path in paths:
         if path.is_symlink() or not is_run(path):

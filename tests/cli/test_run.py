@@ -288,7 +288,7 @@ def test_interrupted_run_ends_soon_and_says_how_to_go_on(folder, number, status)
         finally:
             run.kill()
     assert run.returncode == status
-    assert err.splitlines()[-1] == "to go on: normlab run tiny.yaml -s training.steps=1000000"
+    assert err.splitlines()[-1] == "to resume: normlab run tiny.yaml -s training.steps=1000000"
     assert re.match(r"interrupted after step \d+ of 1000000", err)
     assert "Traceback" not in err
     (result,) = folder.glob("runs/tiny/*/result.json")

@@ -260,7 +260,7 @@ def test_ctrl_c_stops_all_workers_in_good_order_and_says_how_to_go_on(tmp_path, 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert "to go on: normlab compare" in errors
+    assert "to resume: normlab compare" in errors
     assert "Traceback" not in errors
     assert workers
     assert not any(map(alive, workers))

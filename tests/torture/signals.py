@@ -44,7 +44,7 @@ def signal_once(folder: Path, times: int, length: int = 3000) -> Tally:
             continue
         recorder = Recorder()
         found = find_differences(whole, experiment.run(spec_of(*steps), out=folder / str(at), observer=recorder))
-        command = f"to go on: normlab run small.yaml {' '.join(words)} --out {at}"
+        command = f"to resume: normlab run small.yaml {' '.join(words)} --out {at}"
         kept = run.returncode == STATUS[number] and errors.splitlines()[-1] == command and seconds < 5
         kept = kept and f"interrupted after step {recorder.first_step} of {length}" in errors
         tally.add(kept and not found, f"{number} {run.returncode} in {seconds:.1f} s, {errors}, {found}")
