@@ -1,4 +1,4 @@
-"""Import names of a package on first use, and modules by the names that they had before 0.2."""
+"""Import the names of a package on first use, and modules by the names they had before version 0.2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from importlib.util import spec_from_loader
 from types import ModuleType
 from typing import Any, Callable
 
-#: Modules that plugins were told to import from, by their former names.
+#: For each former module that plugins import from, the module to import from today.
 FORMER_NAMES = {
     "normlab.batch_layer": "normlab",
     "normlab.channel_kernels": "normlab.ops",
@@ -27,7 +27,7 @@ FORMER_NAMES = {
     "normlab.row_kernels": "normlab.ops",
     "normlab.whitening_kernels": "normlab.ops",
 }
-#: Functions of those modules that have another name today.
+#: Functions of those modules that were renamed.
 _FORMER_FUNCTIONS = {
     "centred": "center_channels",
     "examples": "number_examples",
@@ -44,14 +44,14 @@ _FORMER_FUNCTIONS = {
 
 
 def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package whose names are imported when they are first used.
+    """Return a `__getattr__` for a package that imports its names when they are first used.
 
     Args:
-        package: The package's name.
+        package: Name of the package.
         homes: For each name, the module that defines it.
 
     Returns:
-        A function of a name. It raises AttributeError if the package has no such name.
+        A function that takes a name and raises AttributeError if the package does not have it.
     """
 
     def get(name: str) -> Any:
@@ -65,14 +65,14 @@ def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]
 
 
 class FormerNames(MetaPathFinder, Loader):
-    """Import a module by a former name, with a DeprecationWarning that gives the new one."""
+    """Import a module by its former name, with a DeprecationWarning that gives the new name."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
-        """Return a spec for a former name, None for any other."""
+        """Return a module spec for a former name, or None for any other name."""
         return spec_from_loader(fullname, self) if fullname in FORMER_NAMES else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Look names up in the module that has them now."""
+        """Look up names in the module that defines them today."""
         new = FORMER_NAMES[module.__name__]
         warnings.warn(f"import from {new}, not from {module.__name__}", DeprecationWarning, stacklevel=2)
 

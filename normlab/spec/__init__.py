@@ -1,8 +1,9 @@
-"""Specs: what an experiment is, as a file says it and as normlab checks it.
+"""Specs: read the YAML file of an experiment and validate it.
 
-`load_spec("configs/mnist_bn.yaml")` gives a `Spec`, or one `SpecError` that tells every mistake with its place.
+`load_spec("configs/mnist_bn.yaml")` returns a `Spec`, or raises one `SpecError` that reports every mistake with its
+position in the file.
 
-Names are imported when they are first used: reading a document needs none of what checks it, which takes 0.2 s.
+Names are imported on first use, because a document can be read without pydantic, which takes 0.2 s to import.
 """
 
 from __future__ import annotations

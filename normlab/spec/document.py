@@ -1,6 +1,6 @@
-"""The settings of a spec before validation: plain data with the place of each value.
+"""The settings of a spec before validation: plain data with the position of each value.
 
-A spec may extend another, and single settings may be replaced; both happen here.
+A spec can extend another spec, and the command line can override single settings. Both are implemented here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from normlab.spec.yaml import MAX_DEPTH, MAX_NODES, compose
 
 
 def merge(parent: Node, child: Node, *, root: bool = True) -> Node:
-    """Lay `child` over `parent`.
+    """Merge two trees of settings.
 
     Args:
-        parent: The settings that hold where the child says nothing.
-        child: The settings that win.
-        root: Whether these are whole specs, whose `name` is no part's name.
+        parent: Settings that apply where the child has none.
+        child: Settings that take precedence.
+        root: Whether these are whole specs. The `name` of a spec, unlike that of a part, does not decide whether the
+            two are merged.
     """
     if not isinstance(child.value, dict):
         return child
@@ -36,16 +37,16 @@ def merge(parent: Node, child: Node, *, root: bool = True) -> Node:
 
 
 def replace(node: Node, path: Path, value: Node, place: Place) -> Node:
-    """Put `value` at `path`, making the blocks that are missing on the way.
+    """Set the value at a path, and create the blocks that are missing on the way to it.
 
     Args:
         node: The settings so far.
-        path: The way to the value; a number is an index into a list.
-        value: What to put there.
-        place: What is named as the place of a key that is made, and by errors.
+        path: Path to the value; a number is an index into a list.
+        value: The new value.
+        place: Position of the keys that are created; errors name it too.
 
     Raises:
-        SpecError: The way leads through something that is neither block, part name nor list.
+        SpecError: The path leads through something other than a block, the name of a part, or a list.
     """
     return _replace(node, path, value, place, ())
 
@@ -75,8 +76,8 @@ def _block(node: Node, step: str | int, place: Place, above: Path) -> Node:
         return Node({}, place)
     what = f"{dotted(above)} is {shown(node.plain())}"
     if isinstance(step, int):
-        raise SpecError(f"{place}: {what}, not a list; expected no index; leave out '{step}'")
-    raise SpecError(f"{place}: {what}; expected a block that holds {step!r}")
+        raise SpecError(f"{place}: {what}, not a list; expected no index; remove '{step}'")
+    raise SpecError(f"{place}: {what}; expected a block with {step!r}")
 
 
 def _index(node: Node, step: str | int, place: Place, above: Path) -> int:
@@ -84,11 +85,11 @@ def _index(node: Node, step: str | int, place: Place, above: Path) -> int:
     if str(step) in indices:
         return int(step)
     ways = listed(dotted((*above, index)) for index in indices[:5]) if indices else f"{dotted(above)}=[...]"
-    raise SpecError(f"{place}: {dotted(above)} is a list of {len(indices)}; expected an index; say {ways}")
+    raise SpecError(f"{place}: {dotted(above)} is a list of {len(indices)}; expected an index; write {ways}")
 
 
 def _as_block(node: Node) -> Node:
-    """Write a part that is only a name as a mapping: `batch` is `{name: batch}`."""
+    """Write a part that is only a name as a mapping: `batch` becomes `{name: batch}`."""
     if isinstance(node.value, str):
         return Node({"name": Entry(node.place, node)}, node.place)
     return node
@@ -100,7 +101,7 @@ def _is_other_part(parent: Node, child: Node) -> bool:
 
 
 def dotted(path: Path) -> str:
-    """Write a path as the command line does: `norm.0.epsilon`."""
+    """Format a path as on the command line: `norm.0.epsilon`."""
     return ".".join(str(step) for step in path)
 
 
@@ -111,7 +112,7 @@ _LONGEST_OVERRIDE = 60
 
 @dataclass(frozen=True)
 class Document:
-    """A mapping of settings, with places.
+    """A mapping of settings, with the position of each.
 
     Attributes:
         root: The tree of settings.
@@ -121,10 +122,10 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, source: str = "<text>", *, max_nodes: int = MAX_NODES) -> Document:
-        """Read YAML text that holds one mapping.
+        """Read YAML text that contains one mapping.
 
         Raises:
-            SpecError: It is not valid, or no mapping; see `normlab.spec.yaml.compose`.
+            SpecError: The text is not valid or is not a mapping; see `normlab.spec.yaml.compose`.
         """
         root = compose(text, source, max_nodes=max_nodes)
         if root.value is None:
@@ -136,7 +137,7 @@ class Document:
 
     @classmethod
     def of(cls, data: dict[str, Any], source: str) -> Document:
-        """Wrap plain data that was not read from a file."""
+        """Return a document of plain data that was not read from a file."""
         return cls(Node.of(data, Place(source)))
 
     @cached_property
@@ -147,29 +148,30 @@ class Document:
 
     @cached_property
     def places(self) -> dict[Path, Place]:
-        """The place of every value by its path."""
+        """The position of every value, by its path."""
         found: dict[Path, Place] = {}
         _collect(self.root, (), found)
         return found
 
     def place(self, path: Path) -> Place:
-        """Tell where the value at `path` stands; if it is not there, where its nearest enclosing block stands."""
+        """Return the position of the value at `path`, or of the nearest enclosing block if there is no such value."""
         node, _ = self._walk(path)
         return node.place
 
     def key_place(self, path: Path) -> Place:
-        """Tell where the key at the end of `path` stands; for an entry of a list, where its value does."""
+        """Return the position of the key at the end of `path`; for an item of a list, the position of its value."""
         node, taken = self._walk(path[:-1])
         if taken == len(path) - 1 and path[-1] in node.entries:
             return node.entries[str(path[-1])].key
         return self.place(path)
 
     def resolve(self, location: Path) -> Path:
-        """Turn a location in the spec's models into the path at which it is written here.
+        """Convert a location in the models of a spec into a path in this document.
 
-        A single norm need not be written as a list, and a part's parameters stand beside its name: so
-        `("norm", 0, "parameters", "epsilon")` is `("norm", "epsilon")` where the file says `norm: {epsilon: 0.1, ...}`,
-        and `("norm",)` where it says `norm: batch`. Steps that are not written here are left out.
+        The two differ because a single norm can be written without a list, and because the parameters of a part are
+        written next to its name. For example, `("norm", 0, "parameters", "epsilon")` becomes `("norm", "epsilon")` if
+        the file has `norm: {epsilon: 0.1, ...}`, and `("norm",)` if it has `norm: batch`. Steps that are not in the
+        document are left out.
         """
         node, path = self.root, []
         for step in location:
@@ -180,34 +182,37 @@ class Document:
         return tuple(path)
 
     def merged(self, child: Document) -> Document:
-        """Lay another document over this one; see `normlab.spec.document`."""
+        """Return this document with the settings of another one merged over it."""
         return Document(merge(self.root, child.root))
 
     def with_override(self, override: str) -> Document:
-        """Apply one `key.key=value` of the command line; the value is YAML and replaces what is there.
+        """Return this document with one `key.key=value` of the command line applied.
+
+        The value is YAML and replaces the value at the key.
 
         Raises:
-            SpecError: It is not of this form, the value is not valid, or the key leads nowhere.
+            SpecError: The override does not have this form, the value is not valid YAML, or nothing can be set at the
+                key.
         """
         place = Place(f"-s {brief(override, _LONGEST_OVERRIDE)}")
         key, equals, text = override.partition("=")
         key = key.strip()
         if not equals or not _SETTING.fullmatch(key):
-            raise SpecError(f"{place}: no setting; expected key=value, such as optimizer.learning_rate=0.1")
+            raise SpecError(f"{place}: not a setting; expected key=value, such as optimizer.learning_rate=0.1")
         if not text.strip():
             example = f"{brief(key)}=null for no value, or {brief(key)}='\"\"' for empty text"
-            raise SpecError(f"{place}: no value after '='; expected one; write {example}")
+            raise SpecError(f"{place}: no value after '='; write {example}")
         path = tuple(int(step) if _INDEX.fullmatch(step) else step for step in key.split("."))
         if len(path) > MAX_DEPTH:
-            raise SpecError(f"{place}: over {MAX_DEPTH} blocks inside each other; expected fewer")
+            raise SpecError(f"{place}: blocks nested over {MAX_DEPTH} levels deep; expected fewer levels")
         value = compose(text, place.source, lines=False)
         return self.with_value(path, value.plain(), place)
 
     def with_value(self, path: Path, value: Any, place: Place) -> Document:
-        """Put a plain value at `path`, and name `place` as where it was written.
+        """Return this document with a plain value set at `path`, whose position is `place`.
 
         Raises:
-            SpecError: The path leads through something that is no block.
+            SpecError: The path leads through something that is not a block.
         """
         return Document(replace(self.root, path, Node.of(value, place), place))
 

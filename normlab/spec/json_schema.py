@@ -1,4 +1,4 @@
-"""JSON Schema of spec files, so that editors complete and check them as they are typed."""
+"""JSON Schema of spec files, with which editors complete and check them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PART = {"$ref": "#/$defs/Part"}
 
 
 def json_schema() -> dict[str, Any]:
-    """Describe spec files in JSON Schema (draft 2020-12).
+    """Return the JSON Schema of spec files (draft 2020-12).
 
-    What the models can't say is added: a part may be a name alone, lists of one may be written without the list, and a
-    file that extends another may leave out what the other says.
+    The schema of the pydantic models is extended by three rules: a part can be written as a name alone, a list of one
+    item can be written as the item, and a file that extends another does not need to repeat its settings.
     """
     schema = Spec.model_json_schema()
     definitions = schema["$defs"]
@@ -45,7 +45,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _part(model: dict[str, Any]) -> dict[str, Any]:
-    name = {"type": "string", "pattern": PART_NAME, "description": "The name in the catalogue."}
+    name = {"type": "string", "pattern": PART_NAME, "description": "Name in the catalogue."}
     block = {"type": "object", "properties": {"name": name}, "additionalProperties": True}
     return {"title": "Part", "description": model["description"], "anyOf": [name, block]}
 
@@ -59,13 +59,13 @@ def _one_or_list(field: dict[str, Any]) -> dict[str, Any]:
 def _extends() -> dict[str, Any]:
     file = {"type": "string", "minLength": 1}
     return {
-        "description": "The file, or files, whose settings hold where this one says nothing; relative to this file.",
+        "description": "One or more spec files whose settings apply where this file has none; relative to this file.",
         "anyOf": [file, {"type": "array", "items": file}],
     }
 
 
 def _complete() -> dict[str, Any]:
-    """Require everything of a file that extends no other."""
+    """Return the rules that require all settings in a file that does not extend another."""
     named = {"if": {"type": "object"}, "then": {"required": ["name"]}}
     budget = {"oneOf": [{"required": ["steps"]}, {"required": ["epochs"]}]}
     parts: dict[str, Any] = {field: named for field in _PARTS if field not in _LISTS}

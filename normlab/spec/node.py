@@ -1,4 +1,4 @@
-"""The tree that a YAML text becomes: plain values, each with the place where it was written."""
+"""The tree of a parsed YAML text: plain values, each with its position in the text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """A position in a file, or a part of the command line.
+    """A position in a file or on the command line.
 
     Attributes:
-        source: The file as the person named it, or e.g. `-s optimizer.learning_rate=0.1`.
+        source: The file as the user named it, or an option such as `-s optimizer.learning_rate=0.1`.
         line: Counted from 1; None if the source has no lines.
         column: Counted from 1, in characters; None if the source has no lines.
     """
@@ -30,11 +30,11 @@ class Place:
 
 
 Path = tuple[Union[str, int], ...]
-"""The way from the root to a value, e.g. `("optimizer", "learning_rate")` or `("norm", 0, "epsilon")`."""
+"""The path from the root to a value, e.g. `("optimizer", "learning_rate")` or `("norm", 0, "epsilon")`."""
 
 
 class Entry(NamedTuple):
-    """One key of a mapping: where the key stands, and what it holds."""
+    """One entry of a mapping: the position of the key, and the value."""
 
     key: Place
     node: Node
@@ -45,10 +45,10 @@ class Node:
     """A scalar, a list or a mapping.
 
     Attributes:
-        value: The scalar, the list's nodes, or the mapping's entries by key.
-        place: Where it begins.
-        size: Nodes in this subtree, keys included, as if every alias were written out.
-        height: Lists and mappings on the longest way down; 0 for a scalar.
+        value: The scalar, the nodes of the list, or the entries of the mapping by key.
+        place: Position of its first character.
+        size: Number of nodes in this subtree, counting keys, with every alias expanded.
+        height: Number of nested lists and mappings; 0 for a scalar.
     """
 
     value: Scalar | list[Node] | dict[str, Entry]
@@ -58,7 +58,7 @@ class Node:
 
     @classmethod
     def of(cls, data: Any, place: Place) -> Node:
-        """Build a tree of plain data whose every part has the same place."""
+        """Return a tree of plain data in which every node has the same position."""
         if isinstance(data, dict):
             return cls({key: Entry(place, cls.of(value, place)) for key, value in data.items()}, place)
         if isinstance(data, (list, tuple)):
@@ -67,16 +67,16 @@ class Node:
 
     @property
     def entries(self) -> dict[str, Entry]:
-        """The entries by key; empty if this is no mapping."""
+        """The entries by key; empty if this is not a mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
     def items(self) -> list[Node]:
-        """The list's nodes; empty if this is no list."""
+        """The nodes of the list; empty if this is not a list."""
         return self.value if isinstance(self.value, list) else []
 
     def plain(self) -> Any:
-        """Give the data without the places."""
+        """Return the data without positions."""
         if isinstance(self.value, dict):
             return {key: entry.node.plain() for key, entry in self.value.items()}
         if isinstance(self.value, list):
@@ -84,7 +84,7 @@ class Node:
         return self.value
 
     def below(self, step: str | int) -> Node | None:
-        """Go one step down; None if there is nothing."""
+        """Return the node one step down the path, or None if there is none."""
         if isinstance(step, str):
             entry = self.entries.get(step)
             return entry.node if entry else None

@@ -1,4 +1,4 @@
-"""A part: something chosen from the catalogue by name, with its parameters."""
+"""Parts: entries of the catalogue, chosen by name, with their parameters."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from normlab.spec.values import plain
 from normlab.spec.words import shown
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-"""How every model of a spec is checked: nothing unknown, nothing converted but whole numbers to floats."""
+"""Configuration of all models of a spec: unknown keys are errors, and only whole numbers are converted to floats."""
 
 PART_NAME = r"^[a-z][a-z0-9_]{0,39}$"
-"""The form of every name in the catalogue."""
+"""What names in the catalogue look like."""
 
 
 def mistake(message: str) -> PydanticCustomError:
-    """Make an error whose message `problems` tells as it is."""
+    """Return a validation error whose message `problems` reports unchanged."""
     return PydanticCustomError("normlab", "{message}", {"message": message})
 
 
 def matching(pattern: str, words: str) -> BeforeValidator:
-    """Check that a value is text of a pattern, and say in words what was expected."""
+    """Return a validator for text that matches a pattern; `words` say what is expected."""
     compiled = re.compile(pattern.removesuffix("$") + r"\Z")
 
     def check(value: Any) -> Any:
@@ -36,7 +36,7 @@ def matching(pattern: str, words: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _parameters(values: dict[str, Any]) -> dict[str, Any]:
+def _check_parameters(values: dict[str, Any]) -> dict[str, Any]:
     if "name" in values:
         raise mistake("a parameter can't be called 'name'")
     copied: dict[str, Any] = plain(values)
@@ -46,60 +46,60 @@ def _parameters(values: dict[str, Any]) -> dict[str, Any]:
 class Part(BaseModel):
     """A norm, model, data set, loss, optimizer, schedule or augmentation.
 
-    A file writes it as its name, `batch`, or as a mapping of name and parameters, `{name: batch, epsilon: 0.001}`. A
-    spec is read before its parts are known, so a part has the parameters that were written. Resolving the spec gives
-    it its entry and all parameters, validated, with defaults (see `normlab.experiment.parts`).
+    In a file, a part is a name, `batch`, or a mapping of name and parameters, `{name: batch, epsilon: 0.001}`. Specs
+    are read without the catalogue, so at first a part has only the parameters in the file. Resolving the spec adds the
+    entry of the catalogue, validates the parameters and fills in defaults (see `normlab.experiment.parts`).
 
     Attributes:
-        entry: What the catalogue has under the name; None before the spec is resolved.
+        entry: The entry of the catalogue; None before the spec is resolved.
     """
 
     model_config = STRICT
 
-    name: Annotated[str, matching(PART_NAME, "a name of small letters, digits and '_'")] = Field(
-        description="The name in the catalogue.", json_schema_extra={"pattern": PART_NAME}
+    name: Annotated[str, matching(PART_NAME, "a name of lowercase letters, digits and '_'")] = Field(
+        description="Name in the catalogue.", json_schema_extra={"pattern": PART_NAME}
     )
-    parameters: Annotated[dict[str, Any], AfterValidator(_parameters)] = Field(
-        default={}, description="What the part is called with: text, numbers, true, false, null, lists and mappings."
+    parameters: Annotated[dict[str, Any], AfterValidator(_check_parameters)] = Field(
+        default={}, description="Parameters of the part: text, numbers, true, false, null, lists and mappings."
     )
 
     _entry: Any = PrivateAttr(default=None)
 
     @classmethod
     def resolved(cls, entry: Any, parameters: Mapping[str, Any]) -> Part:
-        """Make a part of an entry of the catalogue and its validated parameters.
+        """Return a part with an entry of the catalogue and validated parameters.
 
         Args:
-            entry: It has a `name`, and in `factories` the callables that take the parameters.
+            entry: An object with a `name`, and with `factories`, the callables that take the parameters.
             parameters: All parameters by name.
         """
         part = cls.model_construct(name=entry.name, parameters=dict(parameters))
-        part._entry = entry  # noqa: SLF001 - its own attribute
+        part._entry = entry  # noqa: SLF001 - an attribute of this class
         return part
 
     @property
     def entry(self) -> Any:
-        """What the catalogue has under the name; None before the spec is resolved."""
+        """The entry of the catalogue; None before the spec is resolved."""
         return self._entry
 
     def dump(self) -> dict[str, Any]:
-        """Return the mapping that a file would hold."""
-        return {"name": self.name, **{name: plain(_dumped(value)) for name, value in self.parameters.items()}}
+        """Return the mapping that a spec file would contain."""
+        return {"name": self.name, **{name: plain(_to_plain(value)) for name, value in self.parameters.items()}}
 
 
-def _dumped(value: Any) -> Any:
-    """Replace parts and models inside of a parameter by plain data."""
+def _to_plain(value: Any) -> Any:
+    """Convert parts and models inside of a parameter to plain data."""
     if isinstance(value, Part):
         return value.dump()
     if isinstance(value, BaseModel):
-        return {name: _dumped(item) for name, item in value}
+        return {name: _to_plain(item) for name, item in value}
     if isinstance(value, Mapping):
-        return {name: _dumped(item) for name, item in value.items()}
-    return [_dumped(item) for item in value] if isinstance(value, (tuple, list)) else value
+        return {name: _to_plain(item) for name, item in value.items()}
+    return [_to_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def _from_file(value: Any) -> Any:
-    """Turn the two written forms into the fields of `Part`."""
+    """Convert both forms in a file to the fields of `Part`."""
     if isinstance(value, Part):
         return value
     if isinstance(value, str):
@@ -119,8 +119,8 @@ def _several_from_file(value: Any) -> Any:
 
 
 OnePart = Annotated[Part, BeforeValidator(_from_file)]
-"""A part as a file writes it."""
+"""A part in the form of a spec file."""
 SeveralParts = Annotated[tuple[OnePart, ...], BeforeValidator(_several_from_file)]
 """One part, or a list of parts."""
 AsTuple = BeforeValidator(_as_tuple)
-"""Lets a list stand where the model has a tuple."""
+"""Accept a list where the model has a tuple."""

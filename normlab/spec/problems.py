@@ -1,4 +1,7 @@
-"""What a setting may hold, read from a JSON Schema and said in words: `a whole number above 0 or 'all'`."""
+"""Report validation errors of a spec, one line each, with the position in the file and what was expected.
+
+What was expected comes from the JSON Schema of the model, in words: `a whole number above 0 or 'all'`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _KINDS = {"boolean": "true or false", "object": "a mapping"}
 
 
 def at(schema: Schema, location: Path) -> Schema:
-    """Find the schema of the setting at a location in a model; steps that are not in it are passed over."""
+    """Return the schema of the setting at a location in a model; steps that the schema does not have are skipped."""
     here = schema
     for step in location:
         found = (below for branch in _branches(schema, here) for below in _below(branch, step))
@@ -35,20 +38,20 @@ def at(schema: Schema, location: Path) -> Schema:
 
 
 def keys_of(schema: Schema, location: Path) -> list[str]:
-    """List the keys that the mapping at a location may have."""
+    """Return the keys that the mapping at a location can have."""
     branches = _branches(schema, at(schema, location))
     return [key for branch in branches for key in branch.get("properties", {})]
 
 
 def phrase(schema: Schema, location: Path) -> str:
-    """Say what the setting at a location may hold, except null; empty if the schema does not tell."""
+    """Describe the values that the setting at a location accepts, except null; "" if the schema does not say."""
     branches = list(_branches(schema, at(schema, location)))
-    kinds = dict.fromkeys(_phrase(schema, branch) for branch in branches if branch.get("type") != "null")
+    kinds = dict.fromkeys(_describe(schema, branch) for branch in branches if branch.get("type") != "null")
     return listed(kind for kind in kinds if kind) if any(kinds) else ""
 
 
 def _branches(schema: Schema, here: Schema) -> Iterator[Schema]:
-    """Follow references and go through alternatives."""
+    """Yield the alternatives of a schema, with references resolved."""
     if "$ref" in here:
         here = schema["$defs"][here["$ref"].rsplit("/", 1)[-1]]
     alternatives = here.get("anyOf", here.get("oneOf"))
@@ -72,7 +75,7 @@ def _below(branch: Schema, step: str | int) -> Iterator[Schema]:
         yield branch["items"]
 
 
-def _phrase(schema: Schema, branch: Schema) -> str:
+def _describe(schema: Schema, branch: Schema) -> str:
     if "const" in branch:
         return shown(branch["const"])
     if "enum" in branch:
@@ -98,12 +101,12 @@ def _text(branch: Schema) -> str:
 
 def _number(noun: str, branch: Schema) -> str:
     if "minimum" in branch and "maximum" in branch:
-        return f"{noun} from {_short(branch['minimum'])} to {_short(branch['maximum'])}"
-    bounds = [f"{word} {_short(branch[bound])}" for bound, word in _BOUNDS if bound in branch]
+        return f"{noun} from {_format_bound(branch['minimum'])} to {_format_bound(branch['maximum'])}"
+    bounds = [f"{word} {_format_bound(branch[bound])}" for bound, word in _BOUNDS if bound in branch]
     return " ".join((noun, " and ".join(bounds))) if bounds else noun
 
 
-def _short(bound: float) -> str:
+def _format_bound(bound: float) -> str:
     return str(int(bound)) if float(bound).is_integer() else str(bound)
 
 
@@ -121,11 +124,11 @@ def _count(least: int | None, most: int | None) -> str:
 
 
 MOST_LINES = 20
-"""Mistakes told at once; the rest is counted."""
+"""Maximum number of mistakes in one message; the rest is counted."""
 
 _MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-# what the schema's own words explain; all else is told in the words of whoever raised it
+# mistakes that are explained from the schema; for all others, the message of the error itself is used
 _BY_SCHEMA = (
     *("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number", "int_from_float"),
     *("literal_error", "enum", "too_short", "too_long"),
@@ -146,33 +149,33 @@ def problems(
     document: Document,
     prefix: Path = (),
     schema: Mapping[str, Any] | None = None,
-    told: Sequence[str] = (),
+    earlier: Sequence[str] = (),
 ) -> list[str]:
-    """Tell every error of a validation, one line each, in the order in which they stand in the document.
+    """Return one line for each validation error, in the order of the document.
 
     Args:
-        error: What pydantic raised.
-        document: The settings that were validated, or that hold them.
-        prefix: Where in the spec's models the validated settings are, e.g. `("norm", 0)` for the parameters of the
-            first norm, however the document writes it.
-        schema: The model's JSON Schema (`Model.model_json_schema()`), from which come the keys to choose from and the
-            words for what was expected. Without it pydantic's own words are used.
-        told: Lines of mistakes found before, which come first.
+        error: The error that pydantic raised.
+        document: The validated settings, or a document that contains them.
+        prefix: Location of the validated settings in the models of the spec, e.g. `("norm", 0)` for the parameters of
+            the first norm, in whatever form the document has it.
+        schema: JSON Schema of the model (`Model.model_json_schema()`), from which the known keys and the expected
+            values are read. Without it, the messages of pydantic are used.
+        earlier: Lines for mistakes that were found earlier; they come first.
 
     Returns:
-        At most 20 lines, then one that counts the rest.
+        At most 20 lines, then a line with the number of the others.
     """
     found: dict[tuple[Path, str], _Problem] = {}
     for details in error.errors(include_url=False):
-        problem = _located(details, document, prefix)
+        problem = _locate(details, document, prefix)
         found.setdefault((problem.path, problem.kind), problem)
     ordered = sorted(found.values(), key=lambda problem: _order(problem.place))
-    lines = [*told, *(_line(problem, schema or {}) for problem in ordered[:MOST_LINES])][:MOST_LINES]
-    rest = len(told) + len(ordered) - len(lines)
+    lines = [*earlier, *(_line(problem, schema or {}) for problem in ordered[:MOST_LINES])][:MOST_LINES]
+    rest = len(earlier) + len(ordered) - len(lines)
     return [*lines, f"... and {rest} more"] if rest else lines
 
 
-def _located(details: Mapping[str, Any], document: Document, prefix: Path) -> _Problem:
+def _locate(details: Mapping[str, Any], document: Document, prefix: Path) -> _Problem:
     location, kind = details["loc"], details["type"]
     if kind in _MISSING:
         block = document.resolve((*prefix, *location[:-1]))
@@ -181,7 +184,7 @@ def _located(details: Mapping[str, Any], document: Document, prefix: Path) -> _P
     if kind in _UNKNOWN:
         return _Problem(document.key_place(path), path, location, "unknown", details)
     if kind in _BY_SCHEMA or kind.endswith("_type"):
-        return _Problem(document.place(path), path, location, "unfit", details)
+        return _Problem(document.place(path), path, location, "invalid", details)
     return _Problem(document.place(path), path, location, kind, details)
 
 
@@ -192,17 +195,17 @@ def _order(place: Place) -> tuple[str, int, int]:
 def _line(problem: _Problem, schema: Mapping[str, Any]) -> str:
     name = ".".join(brief(str(step)) for step in problem.path)
     where = f"{problem.place}: {name}" if name else str(problem.place)
-    return f"{where}: {_what(problem, schema)}"
+    return f"{where}: {_message(problem, schema)}"
 
 
-def _what(problem: _Problem, schema: Mapping[str, Any]) -> str:
+def _message(problem: _Problem, schema: Mapping[str, Any]) -> str:
     if problem.kind == "missing":
         return _missing(problem, schema)
     if problem.kind == "unknown":
         return _unknown(str(problem.location[-1]), keys_of(schema, problem.location[:-1]))
     value = problem.details["input"]
     expected = phrase(schema, problem.location)
-    if problem.kind == "unfit" and expected:
+    if problem.kind == "invalid" and expected:
         return f"expected {expected}, got {shown(value)}{_advice(value, expected)}"
     message = brief(problem.details["msg"], longest=200)
     if problem.kind == "normlab":
@@ -226,7 +229,7 @@ def _unknown(key: str, choices: list[str]) -> str:
 
 
 def _advice(value: Any, expected: str) -> str:
-    """Say what to write where YAML 1.1 would have been kinder."""
+    """Suggest what to write instead of a value that YAML 1.1 or Python would have accepted."""
     if expected.startswith("a whole number") and isinstance(value, float) and value.is_integer():
         return f"; write {int(value)}"
     if expected == "true or false" and isinstance(value, str) and value.lower() in ("yes", "no", "on", "off"):

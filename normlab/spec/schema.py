@@ -1,4 +1,4 @@
-"""The typed schema of a spec: every setting with its type, bounds, default and what it means."""
+"""The typed schema of a spec: every setting with its type, bounds, default and description."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from normlab.spec.values import checked_text, to_yaml
 from normlab.spec.words import shown
 
 SPEC_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-"""The form of a spec's name."""
+"""What names of specs look like."""
 DEVICE = r"^(auto|cpu|gpu|(cpu|gpu):(0|[1-9][0-9]?))$"
-"""The form of a device."""
+"""What names of devices look like."""
 
 _Split = Literal["train", "validation", "test"]
 _Count = Optional[PositiveInt]
 _Amount = Optional[PositiveFloat]
-_AtOnce = Union[PositiveInt, Literal["all"]]
-_Origin = Optional[Document]
+_BatchSize = Union[PositiveInt, Literal["all"]]
+_Context = Optional[Document]
 _Text = Annotated[str, AfterValidator(checked_text)]
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+def _check_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise mistake("expected at least one, got an empty list")
     again = [value for index, value in enumerate(values) if value in values[:index]]
     if again:
-        raise mistake(f"{shown(again[0])} twice; expected each once")
+        raise mistake(f"{shown(again[0])} is listed twice; expected each once")
     return values
 
 
-def _some_norm(norms: tuple[Part, ...]) -> tuple[Part, ...]:
+def _check_norms(norms: tuple[Part, ...]) -> tuple[Part, ...]:
     if not norms:
-        raise mistake("expected at least one, got an empty list; write none for no norm")
+        raise mistake("expected at least one, got an empty list; write 'none' for no norm")
     return norms
 
 
-def _examples_at_once(value: Any) -> Any:
+def _check_batch_size(value: Any) -> Any:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
     if not is_count and value != "all":
         raise mistake(f"expected a whole number above 0 or 'all', got {shown(value)}")
@@ -62,10 +62,10 @@ def _devices_from_file(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _used_together(devices: tuple[str, ...]) -> tuple[str, ...]:
-    _distinct(tuple(device if ":" in device else f"{device}:0" for device in devices))
+def _check_devices(devices: tuple[str, ...]) -> tuple[str, ...]:
+    _check_distinct(tuple(device if ":" in device else f"{device}:0" for device in devices))
     if "auto" in devices and len(devices) > 1:
-        raise mistake("'auto' beside other devices; expected it alone, or the devices without it")
+        raise mistake("'auto' is combined with other devices; expected it alone, or the devices without it")
     return devices
 
 
@@ -77,21 +77,19 @@ _Device = Annotated[
 
 
 class Training(BaseModel):
-    """How long a run trains, and on how much at once."""
+    """How long a run trains, and the size of its batches."""
 
     model_config = STRICT
 
-    steps: _Count = Field(default=None, description="Optimizer steps in all; give this or epochs.")
+    steps: _Count = Field(default=None, description="Total number of optimizer steps; give either this or epochs.")
     epochs: _Amount = Field(
-        default=None, description="Passes over the training split in all, e.g. 2.5; give this or steps."
+        default=None, description="Total passes over the training split, e.g. 2.5; give either this or steps."
     )
-    batch_size: PositiveInt = Field(default=100, description="Examples in each step, over all devices.")
-    checkpoint_every: _Count = Field(
-        default=None, description="Steps between checkpoints; null leaves the choice to normlab."
-    )
+    batch_size: PositiveInt = Field(default=100, description="Examples per step, over all devices.")
+    checkpoint_every: _Count = Field(default=None, description="Steps between checkpoints; null lets normlab choose.")
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Training:
+    def _check_budget(self) -> Training:
         if (self.steps is None) == (self.epochs is None):
             got = "got neither" if self.steps is None else "got both"
             raise mistake(f"expected either steps or epochs, {got}; write e.g. steps: 1000")
@@ -99,16 +97,16 @@ class Training(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """When and on what accuracy is measured."""
+    """When accuracy is measured, and on which splits."""
 
     model_config = STRICT
 
     every: PositiveInt = Field(default=100, description="Steps between evaluations; the last step is evaluated too.")
-    splits: Annotated[tuple[_Split, ...], AsTuple, AfterValidator(_distinct)] = Field(
-        default=("train", "test"), description="Which splits: train, validation, test."
+    splits: Annotated[tuple[_Split, ...], AsTuple, AfterValidator(_check_distinct)] = Field(
+        default=("train", "test"), description="Splits to evaluate: train, validation, test."
     )
-    batch_size: Annotated[_AtOnce, BeforeValidator(_examples_at_once)] = Field(
-        default=1000, description="Examples evaluated at once; 'all' takes a whole split."
+    batch_size: Annotated[_BatchSize, BeforeValidator(_check_batch_size)] = Field(
+        default=1000, description="Examples per batch; 'all' evaluates a whole split at once."
     )
 
 
@@ -118,56 +116,59 @@ class Spec(BaseModel):
     model_config = STRICT
 
     name: Annotated[str, matching(SPEC_NAME, "a name of letters, digits, '_', '-' and '.', at most 64")] = Field(
-        description="What the experiment is called; by default what its file is called.",
+        description="Name of the experiment; by default the name of its file.",
         json_schema_extra={"pattern": SPEC_NAME},
     )
-    description: _Text = Field(default="", description="What it is for, in a sentence.")
-    dataset: OnePart = Field(description="Where the examples come from.", examples=["mnist"])
+    description: _Text = Field(default="", description="Purpose of the experiment, in a sentence.")
+    dataset: OnePart = Field(description="The data set.", examples=["mnist"])
     model: OnePart = Field(description="The network.", examples=["mlp"])
-    norm: Annotated[SeveralParts, AfterValidator(_some_norm)] = Field(
-        default=(Part(name="none"),), description="The normalization method, or a list of methods that act together."
+    norm: Annotated[SeveralParts, AfterValidator(_check_norms)] = Field(
+        default=(Part(name="none"),), description="The normalization method, or a list of methods used together."
     )
-    loss: OnePart = Field(default=Part(name="softmax_cross_entropy"), description="What training makes small.")
-    optimizer: OnePart = Field(description="How a step changes the parameters.", examples=["sgd"])
-    schedule: OnePart = Field(default=Part(name="constant"), description="How the learning rate changes.")
-    augmentation: SeveralParts = Field(default=(), description="What is done to training examples, in this order.")
+    loss: OnePart = Field(default=Part(name="softmax_cross_entropy"), description="The loss that training minimizes.")
+    optimizer: OnePart = Field(description="The optimizer.", examples=["sgd"])
+    schedule: OnePart = Field(
+        default=Part(name="constant"), description="How the learning rate changes during training."
+    )
+    augmentation: SeveralParts = Field(default=(), description="Transforms of the training examples, in this order.")
     training: Training = Field(description="How long a run trains.", examples=[{"steps": 1000}])
-    evaluation: Evaluation = Field(default=Evaluation(), description="When and on what accuracy is measured.")
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="From which every random draw follows.")
-    device: Annotated[tuple[_Device, ...], BeforeValidator(_devices_from_file), AfterValidator(_used_together)] = Field(
+    evaluation: Evaluation = Field(default=Evaluation(), description="When accuracy is measured, and on which splits.")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Determines all random draws.")
+    device: Annotated[tuple[_Device, ...], BeforeValidator(_devices_from_file), AfterValidator(_check_devices)] = Field(
         default=("auto",), description="auto, cpu, cpu:N, gpu or gpu:N, or a list of devices that share a batch."
     )
-    hybridize: bool = Field(default=True, description="Whether the network runs as a compiled graph.")
+    hybridize: bool = Field(default=True, description="Whether to compile the network into a graph.")
     plugins: Annotated[tuple[Annotated[_Text, Field(min_length=1)], ...], AsTuple] = Field(
         default=(), description="Files of plugins to load, relative to the file that names them."
     )
 
-    _document: _Origin = PrivateAttr(default=None)
+    _document: _Context = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any) -> None:
-        """Keep the document that this was made from, if it was given as context."""
+        """Keep the document that is passed as context of the validation."""
         self._document = context if isinstance(context, Document) else None
 
     @property
     def document(self) -> Document:
-        """The settings as they were written, with their places."""
+        """The settings as they were written, with their positions."""
         return self._document or Document.of(self.dump(), self.name)
 
     @property
     def label(self) -> str:
-        """The names of the norms in a word, e.g. `batch` or `weight_norm+group`."""
+        """The names of the norms, joined: `batch` or `weight_norm+group`."""
         return "+".join(part.name for part in self.norm)
 
     def __eq__(self, other: object) -> bool:
-        """Compare the settings, not where they were written."""
+        """Compare the settings, not their positions."""
         return isinstance(other, Spec) and self.dump() == other.dump()
 
-    __hash__ = None  # type: ignore[assignment] # a part's parameters can be changed
+    __hash__ = None  # type: ignore[assignment] # the parameters of a part are mutable
 
     def dump(self) -> dict[str, Any]:
-        """Give every setting as plain data, in the order of the schema.
+        """Return all settings as plain data, in the order of the schema.
 
-        A single norm is a mapping, several are a list; a single device is text. What has no value is left out.
+        A single norm is a mapping and several norms are a list; a single device is text. Settings that are None are
+        left out.
         """
         data: dict[str, Any] = {}
         for field in type(self).model_fields:
@@ -177,7 +178,7 @@ class Spec(BaseModel):
         return data
 
     def to_yaml(self) -> str:
-        """Write a spec file that loads to an equal spec."""
+        """Return the text of a spec file that loads to an equal spec."""
         return to_yaml(self.dump())
 
 
@@ -190,7 +191,7 @@ def _plain(value: Any) -> Any:
 
 
 def name_of(source: str) -> str:
-    """Make a spec's default name from what its file is called."""
+    """Return the default name of a spec, made of the name of its file."""
     stem = re.split(r"[/\\]", source)[-1]
     stem = stem.rsplit(".", 1)[0] if "." in stem[1:] else stem
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-_.")[:64] or "spec"

@@ -1,7 +1,7 @@
-"""What a plain word in a spec means, by the core schema of YAML 1.2.
+"""Convert scalars between YAML text and Python, by the core schema of YAML 1.2.
 
 PyYAML follows YAML 1.1, in which `no` is false, `012` is 10, `12:30:45` is 45045 and `1e-3` is text. Here `no`, `off`,
-times and dates are text, `1e-3` is a number, and what people read in two ways (`012`) is refused.
+times and dates are text, `1e-3` is a number, and ambiguous numbers such as `012` are errors.
 
 Source: YAML 1.2.2, section 10.3 (yaml.org/spec/1.2.2).
 """
@@ -18,7 +18,7 @@ import yaml
 Scalar = Union[str, int, float, bool, None]
 
 LONGEST_KEY = 100
-"""Characters of the longest key."""
+"""Maximum number of characters in a key."""
 
 _CONSTANTS: dict[str, Scalar] = {"": None, "~": None}
 _CONSTANTS.update(dict.fromkeys(("null", "Null", "NULL")))
@@ -38,10 +38,10 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
 def resolve(text: str) -> Scalar:
-    """Read a plain (unquoted) word.
+    """Return the value of a plain (unquoted) scalar.
 
     Raises:
-        ValueError: It is a number that can't be held, or one that people read in two ways.
+        ValueError: The scalar is a number that is too large or ambiguous.
     """
     if text in _CONSTANTS:
         return _CONSTANTS[text]
@@ -50,7 +50,7 @@ def resolve(text: str) -> Scalar:
 
 def _number(text: str) -> int | float | str:
     if _LEADING_ZERO.fullmatch(text):
-        raise ValueError("a whole number can't begin with 0; drop the zero, or put quotes around it if it is text")
+        raise ValueError("a whole number can't begin with 0; remove the zero, or quote the value if it is text")
     if _DECIMAL.fullmatch(text):
         return checked_integer(int(text) if len(text) <= _MOST_DIGITS else _LARGEST + 1)
     if _OTHER_BASE.fullmatch(text):
@@ -63,21 +63,21 @@ def _number(text: str) -> int | float | str:
 
 
 def checked_integer(value: int) -> int:
-    """Return `value`, or raise ValueError if it does not fit in 64 bits."""
+    """Return `value`, or raise ValueError if it needs more than 64 bits."""
     if not _SMALLEST <= value <= _LARGEST:
-        raise ValueError("a whole number of more than 64 bits; expected a smaller one, or quotes around it")
+        raise ValueError("a whole number of more than 64 bits; expected a smaller number, or quoted text")
     return value
 
 
 def checked_float(value: float) -> float:
     """Return `value`, or raise ValueError if it is infinite or not a number."""
     if not math.isfinite(value):
-        raise ValueError("not a finite number; expected a number that a float can hold")
+        raise ValueError("not a finite number; expected a number that fits in a float")
     return value
 
 
 def checked_text(value: str) -> str:
-    """Return `value`, or raise ValueError if it holds control characters (tab and line feed are allowed)."""
+    """Return `value`, or raise ValueError if it contains control characters other than tab and line feed."""
     found = _CONTROL.search(value)
     if found:
         raise ValueError(f"text with the control character U+{ord(found.group()):04X}; expected printable text")
@@ -85,25 +85,26 @@ def checked_text(value: str) -> str:
 
 
 def checked_key(value: str) -> str:
-    """Return `value`, or raise ValueError if it can't be a key: empty, over 100 characters, not printable."""
+    """Return `value`, or raise ValueError if it is empty, longer than 100 characters or not printable."""
     if not value or not value.isprintable():
-        raise ValueError("a key that is empty or can't be printed; expected a name such as learning_rate")
+        raise ValueError("a key that is empty or not printable; expected a name such as learning_rate")
     if len(value) > LONGEST_KEY:
         raise ValueError(f"a key of {len(value)} characters; expected at most {LONGEST_KEY}")
     return value
 
 
-_DEEPEST = 12  # a parameter is at most this deep, so that a whole spec stays within the depth that files may have
+_DEEPEST = 12  # for a parameter, so that a whole spec stays within the maximum depth of a file
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Copy a value into plain types: text, whole number, float, bool, None, list, dict with text keys.
+    """Return a copy of a value in plain types: str, int, float, bool, None, list, and dict with str keys.
 
     Raises:
-        ValueError: It holds something else, an infinite number, control characters, or is nested over 12 deep.
+        ValueError: The value contains another type, a number that is not finite or control characters, or is nested
+            over 12 levels deep.
     """
     if depth > _DEEPEST:
-        raise ValueError(f"over {_DEEPEST} lists and mappings inside each other; expected fewer")
+        raise ValueError(f"lists and mappings nested over {_DEEPEST} levels deep; expected fewer levels")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -116,26 +117,27 @@ def plain(value: Any, depth: int = 0) -> Any:
         return [plain(item, depth + 1) for item in value]
     if isinstance(value, Mapping):
         return {_key(key): plain(item, depth + 1) for key, item in value.items()}
-    raise ValueError(f"a {type(value).__name__}; expected text, a number, true, false, null, a list or a mapping")
+    what = f"an object of type {type(value).__name__}"
+    raise ValueError(f"{what}; expected text, a number, true, false, null, a list or a mapping")
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise ValueError(f"a key that is a {type(key).__name__}; expected text")  # noqa: TRY004 - pydantic reports it
+        raise ValueError(f"a key of type {type(key).__name__}; expected text")  # noqa: TRY004 - pydantic reports it
     return checked_key(str(key))
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's interface
-        """Write everything out: an alias is harder to read than a repetition."""
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        """Expand all aliases, since repetition is easier to read."""
         return True
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _stays_text(text) else '"')
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _reads_as_text(text) else '"')
 
 
-def _stays_text(text: str) -> bool:
+def _reads_as_text(text: str) -> bool:
     try:
         return resolve(text) == text and text.isprintable()
     except ValueError:
@@ -146,16 +148,16 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def to_yaml(data: dict[str, Any]) -> str:
-    """Write a block of settings, one a line, in the order given; the innermost lists and mappings in one line."""
-    return _written(data, inner=None)
+    """Return YAML with one setting per line, in the given order; innermost lists and mappings take one line each."""
+    return _dump(data, inner=None)
 
 
 def in_line(value: Any) -> str:
-    """Write one value as it may stand behind a key: `{name: sgd, learning_rate: 0.01}`."""
-    return _written(value, inner=True).removesuffix("\n").removesuffix("\n...")
+    """Return YAML of one value on one line: `{name: sgd, learning_rate: 0.01}`."""
+    return _dump(value, inner=True).removesuffix("\n").removesuffix("\n...")
 
 
-def _written(value: Any, inner: bool | None) -> str:
+def _dump(value: Any, inner: bool | None) -> str:
     text: str = yaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=inner
     )

@@ -1,4 +1,7 @@
-"""What a syntax error of YAML means, in words that say what to do."""
+"""Read YAML with the position of each value, within limits on size and depth, and explain syntax errors.
+
+Tags, directives, duplicate keys and several documents in one text are errors.
+"""
 
 from __future__ import annotations
 
@@ -13,44 +16,47 @@ from normlab.spec.node import Entry, Node, Place
 from normlab.spec.values import checked_key, checked_text, resolve
 from normlab.spec.words import brief, shown
 
-# (part of what PyYAML or libyaml says, what it means); the first that fits is told
+# (part of a message of PyYAML or libyaml, its explanation); the first match is used
 _MEANINGS = (
-    ("nesting depth", "too many lists and mappings inside each other; expected at most 20"),
+    ("nesting depth", "lists and mappings nested too deeply; expected at most 20 levels"),
     ("unexpected end of stream", "a quote that is not closed; close it"),
-    ("mapping values are not allowed", "a ':' where none can stand; quote text that holds ': ', and indent keys alike"),
-    ("sequence entries are not allowed", "a '-' where none can stand; begin the list on a line of its own"),
+    (
+        "mapping values are not allowed",
+        "a ':' that is not allowed here; quote text that contains ': ', and indent keys alike",
+    ),
+    ("sequence entries are not allowed", "a '-' that is not allowed here; begin the list on a new line"),
     ("could not find expected ':'", "a line without ':'; expected 'key: value'"),
     ("tab character", "a tab in the indentation; indent with spaces"),
-    ("cannot start any token", "text that begins with a character of YAML's own; put quotes around it"),
+    ("cannot start any token", "text that begins with a character reserved by YAML; put quotes around it"),
     ("',' or ']'", "a list that is not closed; expected ',' or ']'"),
     ("',' or '}'", "a mapping that is not closed; expected ',' or '}'"),
-    ("escape", "an escape in double quotes that YAML has not; use single quotes"),
-    ("expected key", "a line that does not fit those above; indent the keys of a block alike, and quote text"),
-    ("<block end>", "a line that does not fit those above; indent the keys of a block alike, and quote text"),
-    ("'-' indicator", "a list that goes on without '-'; expected '- ' before each entry"),
+    ("escape", "an unknown escape in double quotes; use single quotes"),
+    ("expected key", "a line that does not match the lines above; indent the keys of a block alike, and quote text"),
+    ("<block end>", "a line that does not match the lines above; indent the keys of a block alike, and quote text"),
+    ("'-' indicator", "an item of a list without '-'; expected '- ' before each item"),
     ("<document start>", "text after the end; remove it"),
-    ("node content", "a value that does not begin; close or remove the brackets, and quote text"),
+    ("node content", "a missing value; close or remove the brackets, and quote text"),
     ("comment or line break", "text behind '|' or '>'; begin the text on the next line"),
     ("chomping or indentation", "text behind '|' or '>'; begin the text on the next line"),
 )
 
 
 def explain(error: Any, text: str, place: Callable[[int, int], Place]) -> str:
-    """Tell where a text stops being YAML, and why.
+    """Describe a syntax error: where it is, what is wrong and what to do.
 
     Args:
-        error: PyYAML's error.
-        text: What was read.
-        place: Names a position, line and column counted from 0.
+        error: The error that PyYAML raised.
+        text: The text that was read.
+        place: Function that returns the place of a line and column, both counted from 0.
     """
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return f"{place(0, 0)}: not valid YAML; expected 'key: value' lines"
+        return f"{place(0, 0)}: not valid YAML; expected lines 'key: value'"
     line, column = mark.line, mark.column
     problem = str(error.problem)
     meaning = "a tab; indent with spaces" if _is_tab(text, line, column) else _meaning(problem)
     opened = error.context_mark
-    since = f" (opened in line {opened.line + 1})" if opened and "closed" in meaning and opened.line != line else ""
+    since = f" (opened on line {opened.line + 1})" if opened and "closed" in meaning and opened.line != line else ""
     return f"{place(line, column)}: not valid YAML: {meaning}{since}"
 
 
@@ -65,17 +71,17 @@ def _meaning(problem: str) -> str:
 
 
 MAX_BYTES = 256 * 1024
-"""Bytes of the longest text."""
+"""Maximum number of bytes in one text."""
 MAX_NODES = 10_000
-"""Keys and values in one text, aliases written out."""
+"""Maximum number of keys and values in one text, with aliases expanded."""
 MAX_DEPTH = 20
-"""Lists and mappings inside each other."""
+"""Maximum depth of nested lists and mappings."""
 
-# libyaml reads 20 times as fast; without it all limits but that on time hold as well
+# libyaml is 20 times as fast; without it, parsing takes longer, but all limits hold
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NOT_YAML = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# a tag directive costs libyaml a comparison with each one before it, and serves only tags
+# libyaml compares each tag directive with all before it, so many of them take quadratic time
 _DIRECTIVE = re.compile(r"^%(?!YAML\b)", re.MULTILINE)
 
 
@@ -84,12 +90,12 @@ def compose(text: str, source: str, *, max_nodes: int = MAX_NODES, lines: bool =
 
     Args:
         text: The document.
-        source: What errors call it.
-        max_nodes: How many keys and values are left to it, if several files make one spec.
-        lines: Whether places have lines and columns; without, each is the source alone.
+        source: Name of the document in errors.
+        max_nodes: Maximum number of keys and values; less than the default if a spec consists of several files.
+        lines: Whether places have lines and columns; otherwise, they have only the source.
 
     Raises:
-        SpecError: It is no YAML, or uses what a spec may not.
+        SpecError: The text is not valid YAML, or uses features that specs do not support.
     """
     reader = _Reader(text, source, max_nodes, lines)
     try:
@@ -107,11 +113,11 @@ class _Reader:
         self._parser = _Parser(text)
 
     def place(self, line: int, column: int) -> Place:
-        """Name a position, both counted from 0 as PyYAML does."""
+        """Return the place of a line and column, both counted from 0 as in PyYAML."""
         return Place(self._source, line + 1, column + 1) if self._lines else Place(self._source)
 
     def document(self) -> Node:
-        """Read the only document; a text without one is a null."""
+        """Read the only document; an empty text is null."""
         self._next()
         event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
@@ -120,12 +126,12 @@ class _Reader:
         self._next()
         event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):
-            raise self._error(event, "a second document begins; expected one document; give it a file of its own")
+            raise self._error(event, "a second document begins; expected one document; put it in a file of its own")
         return root
 
     def _check_text(self, text: str) -> None:
         if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-            raise SpecError(f"{self._source}: over {MAX_BYTES // 1024} kB; expected a spec, which is smaller")
+            raise SpecError(f"{self._source}: over {MAX_BYTES // 1024} kB; expected a smaller file")
         found = _NOT_YAML.search(text)
         if found:
             what = f"the character U+{ord(found.group()):04X}; expected printable text; remove it"
@@ -148,25 +154,25 @@ class _Reader:
     def _error(self, event: Any, what: str) -> SpecError:
         return SpecError(f"{self._at(event)}: {what}")
 
-    def _spend(self, nodes: int, event: Any) -> None:
+    def _count_nodes(self, nodes: int, event: Any) -> None:
         self._left -= nodes
         if self._left < 0:
-            raise self._error(event, f"over {MAX_NODES} keys and values in all; expected a spec, which has fewer")
+            raise self._error(event, f"over {MAX_NODES} keys and values in total; expected fewer")
 
     def _check_depth(self, depth: int, event: Any) -> None:
         if depth > MAX_DEPTH:
-            raise self._error(event, f"over {MAX_DEPTH} lists and mappings inside each other; expected fewer")
+            raise self._error(event, f"lists and mappings nested over {MAX_DEPTH} levels deep; expected fewer levels")
 
     def _node(self, depth: int) -> Node:
         event = self._next()
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
-        self._spend(1, event)
+        self._count_nodes(1, event)
         if event.tag is not None:
             tag = brief(event.tag.replace("tag:yaml.org,2002:", "!!"))
             what = f"the tag '{tag}'; expected a plain value; remove it, and quote the value if it is text"
             raise self._error(event, what)
-        self._open(event)
+        self._declare_anchor(event)
         if isinstance(event, yaml.ScalarEvent):
             node = Node(self._scalar(event), self._at(event))
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -177,22 +183,24 @@ class _Reader:
             self._anchors[event.anchor] = (node.place, node)
         return node
 
-    def _open(self, event: Any) -> None:
+    def _declare_anchor(self, event: Any) -> None:
         if event.anchor is None:
             return
         if event.anchor in self._anchors:
             first, _ = self._anchors[event.anchor]
-            raise self._error(event, f"the anchor '&{brief(event.anchor)}' again (first: {first}); rename one of them")
+            raise self._error(event, f"duplicate anchor '&{brief(event.anchor)}' (first: {first}); rename one of them")
         self._anchors[event.anchor] = (self._at(event), None)
 
     def _alias(self, event: Any, depth: int) -> Node:
         name = brief(event.anchor)
         if event.anchor not in self._anchors:
-            raise self._error(event, f"'*{name}' is an alias; expected '&{name}' before it; quote it if it is text")
+            raise self._error(
+                event, f"the alias '*{name}' is not defined; expected '&{name}' before it; quote it if it is text"
+            )
         place, node = self._anchors[event.anchor]
         if node is None:
-            raise self._error(event, f"'*{name}' refers to what it is part of ({place}); expected a value that ends")
-        self._spend(node.size, event)
+            raise self._error(event, f"the alias '*{name}' refers to a value that contains it ({place}); remove it")
+        self._count_nodes(node.size, event)
         self._check_depth(depth + node.height, event)
         return node
 
@@ -211,7 +219,7 @@ class _Reader:
         while not self._parser.check_event(yaml.SequenceEndEvent):
             nodes.append(self._node(depth))
         self._next()
-        return _measured(nodes, nodes, self._at(event))
+        return _make_node(nodes, nodes, self._at(event))
 
     def _mapping(self, event: Any, depth: int) -> Node:
         self._check_depth(depth, event)
@@ -223,7 +231,7 @@ class _Reader:
             merges = key == "<<" and key_event.implicit[0]
             before = merge if merges else entries.get(key)
             if before:
-                what = f"the key {shown(key)} again (first: {before.key}); expected it once; remove one of them"
+                what = f"duplicate key {shown(key)} (first: {before.key}); expected it once; remove one of them"
                 raise self._error(key_event, what)
             if merges:
                 merge = entry
@@ -232,31 +240,33 @@ class _Reader:
         self._next()
         if merge:
             self._merge(entries, merge)
-        return _measured(entries, [entry.node for entry in entries.values()], self._at(event))
+        return _make_node(entries, [entry.node for entry in entries.values()], self._at(event))
 
     def _key(self) -> tuple[str, Any]:
         event = self._next()
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
-            raise self._error(event, "a key that is no plain word; expected a name such as learning_rate")
-        self._spend(1, event)
+            raise self._error(event, "a key that is not a plain word; expected a name such as learning_rate")
+        self._count_nodes(1, event)
         key = self._scalar(event)
         if not isinstance(key, str):
-            raise self._error(event, f"the key {shown(key)} is no text; expected a name; put quotes around it")
+            raise self._error(event, f"the key {shown(key)} is not text; expected a name; put quotes around it")
         try:
             return checked_key(key), event
         except ValueError as error:
             raise self._error(event, str(error)) from None
 
     def _merge(self, entries: dict[str, Entry], merge: Entry) -> None:
-        """Add what `<<` refers to; the mapping's own keys win, then the earlier of several."""
+        """Add the mappings that `<<` refers to; keys of the mapping itself take precedence, then earlier mappings."""
         for source in merge.node.items or [merge.node]:
             if not isinstance(source.value, dict):
-                raise SpecError(f"{merge.key}: '<<' has {shown(source.plain())}; expected a mapping, or a list of them")
+                raise SpecError(
+                    f"{merge.key}: '<<' has {shown(source.plain())}; expected a mapping or a list of mappings"
+                )
             for key, entry in source.value.items():
                 entries.setdefault(key, entry)
 
 
-def _measured(value: Any, children: list[Node], place: Place) -> Node:
+def _make_node(value: Any, children: list[Node], place: Place) -> Node:
     keys = len(children) if isinstance(value, dict) else 0
     size = 1 + keys + sum(child.size for child in children)
     return Node(value, place, size, 1 + max((child.height for child in children), default=0))

@@ -1,4 +1,4 @@
-"""Settings with places: look-up, one spec over another, the command line over both."""
+"""Settings with positions: look-up, merging of specs, overrides of the command line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def merged(child):
     return parent().merged(Document.parse(child, "child.yaml"))
 
 
-def test_place_of_what_is_not_written_is_that_of_what_encloses_it():
+def test_place_of_a_missing_value_is_that_of_the_enclosing_block():
     document = parent()
     assert str(document.place(("training", "steps"))) == "parent.yaml:7:19"
     assert str(document.place(("training", "epochs"))) == "parent.yaml:7:11"
@@ -34,7 +34,7 @@ def test_place_of_what_is_not_written_is_that_of_what_encloses_it():
     assert document.place(("model", "hidden", 7)) == document.place(("model", "hidden"))
 
 
-def test_key_place_is_the_key_and_place_the_value():
+def test_place_of_a_key_and_place_of_its_value():
     document = parent()
     assert str(document.key_place(("model", "hidden"))) == "parent.yaml:4:3"
     assert str(document.place(("model", "hidden"))) == "parent.yaml:4:11"
@@ -43,7 +43,7 @@ def test_key_place_is_the_key_and_place_the_value():
     assert document.key_place(()) == document.place(())
 
 
-def test_place_reads_as_file_line_column():
+def test_place_is_formatted_as_file_line_column():
     assert str(Place("a.yaml", 5, 3)) == "a.yaml:5:3"
     assert str(Place("a.yaml", 5, None)) == "a.yaml:5:1"
     assert str(Place("-s seed=1", None, None)) == "-s seed=1"
@@ -63,11 +63,11 @@ def test_place_reads_as_file_line_column():
         ("loss: x", ("norm", 0), ()),
     ],
 )
-def test_location_in_the_models_resolves_to_where_it_is_written(text, location, path):
+def test_location_in_the_models_resolves_to_the_path_in_the_document(text, location, path):
     assert Document.parse(text).resolve(location) == path
 
 
-def test_mappings_merge_and_the_child_wins():
+def test_mappings_merge_and_the_child_takes_precedence():
     document = merged("training: {steps: 20}\nmodel: {hidden: [5]}\nseed: 3\n")
     assert document.data["training"] == {"steps": 20, "batch_size": 100}
     assert document.data["model"]["hidden"] == [5]
@@ -75,14 +75,14 @@ def test_mappings_merge_and_the_child_wins():
     assert document.data["seed"] == 3
 
 
-def test_merged_settings_keep_the_place_where_they_were_written():
+def test_merged_settings_keep_their_places():
     document = merged("training: {steps: 20}\n")
     assert str(document.place(("training", "steps"))) == "child.yaml:1:19"
     assert str(document.key_place(("training", "steps"))) == "child.yaml:1:12"
     assert str(document.place(("training", "batch_size"))) == "parent.yaml:7:35"
 
 
-def test_merging_leaves_the_parent_as_it_was():
+def test_merging_does_not_change_the_parent():
     first = parent()
     first.merged(Document.parse("training: {steps: 20}\n"))
     assert first.data == parent().data
@@ -100,23 +100,23 @@ def test_merging_leaves_the_parent_as_it_was():
         ("norm: ", None),
     ],
 )
-def test_part_with_another_name_replaces_and_with_the_same_or_none_merges(child, norm):
+def test_part_with_another_name_replaces_and_with_the_same_or_no_name_merges(child, norm):
     assert merged(child).data["norm"] == norm
 
 
-def test_parameters_laid_over_a_part_that_is_a_name_keep_the_name():
+def test_parameters_merged_into_a_part_that_is_a_name_keep_the_name():
     assert merged("optimizer: {learning_rate: 0.1}").data["optimizer"] == {"name": "sgd", "learning_rate": 0.1}
     assert merged("optimizer: {name: adam, beta1: 0.9}").data["optimizer"] == {"name": "adam", "beta1": 0.9}
 
 
-def test_parts_inside_parts_replace_alike():
+def test_parts_inside_parts_are_replaced_in_the_same_way():
     child = "model: {weight_initializer: {name: xavier}}"
     assert merged(child).data["model"]["weight_initializer"] == {"name": "xavier"}
     child = "model: {weight_initializer: {sigma: 0.2}}"
     assert merged(child).data["model"]["weight_initializer"] == {"name": "truncated_normal", "sigma": 0.2}
 
 
-def test_names_of_whole_specs_do_not_keep_them_from_merging():
+def test_specs_with_different_names_merge():
     first = Document.parse("name: one\nseed: 1\n")
     assert first.merged(Document.parse("name: two\n")).data == {"name": "two", "seed": 1}
 
@@ -143,7 +143,7 @@ def test_names_of_whole_specs_do_not_keep_them_from_merging():
         ("hybridize=off", ("hybridize",), "off"),
     ],
 )
-def test_override_sets_a_value_by_the_rules_of_yaml(override, path, value):
+def test_override_is_parsed_as_yaml(override, path, value):
     data = parent().with_override(override).data
     for step in path:
         data = data[step]
@@ -160,24 +160,24 @@ def test_place_of_an_override_is_the_option():
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("training.steps", "no setting; expected key=value"),
-        ("=5", "no setting; expected key=value"),
-        ("a b=5", "no setting; expected key=value"),
-        ("training..steps=5", "no setting; expected key=value"),
+        ("training.steps", "not a setting; expected key=value"),
+        ("=5", "not a setting; expected key=value"),
+        ("a b=5", "not a setting; expected key=value"),
+        ("training..steps=5", "not a setting; expected key=value"),
         ("training.steps=", "write training.steps=null"),
         ("training.steps=  ", "no value after '='"),
         ("training.steps=[1", "not valid YAML: a list that is not closed"),
         ("training.steps=012", "012: a whole number can't begin with 0"),
         ("norm=!x y", "the tag '!x'"),
-        ("training.steps.x=1", "training.steps is 10; expected a block that holds 'x'"),
-        ("training.0=1", "training is a mapping, not a list; expected no index; leave out '0'"),
-        ("model.hidden.2=1", "model.hidden is a list of 2; expected an index; say model.hidden.0 or model.hidden.1"),
+        ("training.steps.x=1", "training.steps is 10; expected a block with 'x'"),
+        ("training.0=1", "training is a mapping, not a list; expected no index; remove '0'"),
+        ("model.hidden.2=1", "model.hidden is a list of 2; expected an index; write model.hidden.0 or model.hidden.1"),
         ("model.hidden.x=1", "model.hidden is a list of 2"),
-        ("a" * 101 + "=1", "no setting; expected key=value"),
-        (".".join("a" * 5000) + "=1", "over 20 blocks inside each other"),
+        ("a" * 101 + "=1", "not a setting; expected key=value"),
+        (".".join("a" * 5000) + "=1", "blocks nested over 20 levels deep"),
     ],
 )
-def test_wrong_override_is_told_with_the_option(override, says):
+def test_invalid_override_is_reported_with_the_option(override, says):
     with pytest.raises(SpecError) as caught:
         parent().with_override(override)
     message = str(caught.value)
@@ -186,14 +186,14 @@ def test_wrong_override_is_told_with_the_option(override, says):
     assert "\n" not in message
 
 
-def test_long_and_unprintable_overrides_are_told_in_one_short_line():
+def test_long_and_unprintable_overrides_are_reported_on_one_short_line():
     with pytest.raises(SpecError) as caught:
         parent().with_override("x\n\x1b[31m" + "y" * 1000)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 200
 
 
-def test_plain_data_has_its_source_as_place():
+def test_place_of_plain_data_is_its_source():
     document = Document.of({"norm": [{"name": "batch"}], "device": ("cpu",)}, "made in Python")
     assert document.data == {"norm": [{"name": "batch"}], "device": ["cpu"]}
     assert str(document.place(("norm", 0, "name"))) == "made in Python"

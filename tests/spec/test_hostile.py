@@ -1,4 +1,4 @@
-"""No document, however hostile, gives anything but a spec or one readable refusal, quickly and in little memory.
+"""Every document, however hostile, gives a spec or one readable error, quickly and in little memory.
 
 `NORMLAB_TORTURE=1` makes 2,000 random documents instead of 200.
 """
@@ -30,7 +30,7 @@ MOST_BYTES = 100e6
 LINE = re.compile(r"(hostile\.yaml(:[0-9]+:[0-9]+)?: .{5,500}|\.\.\. and [0-9]+ more)")
 
 
-def test_there_are_enough_hostile_documents():
+def test_number_of_hostile_documents():
     assert len(HOSTILE) >= 60
 
 
@@ -45,10 +45,10 @@ def assert_readable(error):
 
 @pytest.mark.parametrize("parser", ["libyaml", "python"])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_document_is_refused(name, parser, tmp_path, monkeypatch):
+def test_hostile_document_is_rejected(name, parser, tmp_path, monkeypatch):
     data, says = HOSTILE[name]
     if parser == "python":
-        # PyYAML's own parser words a few mistakes otherwise, and is slow
+        # PyYAML's own parser reports a few mistakes differently, and is slow
         monkeypatch.setattr(reader, "_Parser", pyyaml.SafeLoader)
         says = "" if "not valid YAML" in says or len(data) > 50_000 else says
     monkeypatch.chdir(tmp_path)
@@ -66,7 +66,7 @@ from normlab.errors import SpecError
 from normlab.spec import load_spec, parse_spec
 
 try:
-    parse_spec("a: [")  # whatever is loaded once
+    parse_spec("a: [")  # import what is imported once
 except SpecError:
     pass
 seconds = {}
@@ -74,7 +74,7 @@ for name, (data, _) in HOSTILE.items():
     with open("hostile.yaml", "wb") as file:
         file.write(data)
     tries = []
-    for _ in range(3):  # the shortest is told: what else the machine does is not the document's cost
+    for _ in range(3):  # the shortest time counts, since other processes use the machine too
         begin = time.process_time()
         try:
             load_spec("hostile.yaml")
@@ -90,7 +90,7 @@ print(json.dumps({"seconds": seconds, "bytes": int(peak.split()[1]) * 1024}))
 
 @pytest.mark.skipif(not pyyaml.__with_libyaml__, reason="the promise on time is libyaml's")
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read as Linux tells it")
-def test_hostile_documents_cost_little(tmp_path):
+def test_hostile_documents_are_read_in_little_time_and_memory(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
     command = [sys.executable, "-c", MEASURED]
     told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
@@ -143,7 +143,7 @@ DOCUMENTS = st.one_of(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(document=DOCUMENTS)
-def test_random_document_gives_a_spec_or_a_readable_refusal(document, tmp_path, monkeypatch):
+def test_random_document_gives_a_spec_or_a_readable_error(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("hostile.yaml").write_bytes(document)
     try:

@@ -1,4 +1,4 @@
-"""The JSON Schema that editors check spec files with agrees with what normlab accepts."""
+"""The JSON Schema of spec files, which editors use, agrees with what normlab accepts."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def valid(data):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_shipped_specs_fit(path):
+def test_shipped_specs_are_valid(path):
     assert valid(pyyaml.safe_load(path.read_text()))
 
 
-def test_a_resolved_spec_fits():
+def test_resolved_spec_is_valid():
     for norm in ("batch", ["none", {"name": "batch", "epsilon": 0.1}]):
         spec = Spec(**GOOD, name="x", norm=norm, device=["gpu:0", "gpu:1"], augmentation=["flip"])
         assert valid(json.loads(json.dumps(spec.dump())))
@@ -83,12 +83,12 @@ def test_required_settings_are_required_unless_another_file_is_extended(key):
     assert valid({**data, "extends": ["base.yaml", "more.yaml"]})
 
 
-def test_a_file_that_extends_may_give_parts_of_blocks():
+def test_file_that_extends_another_can_have_incomplete_blocks():
     assert valid({"extends": "base.yaml", "optimizer": {"learning_rate": 0.1}, "training": {"batch_size": 5}})
     assert not valid({"extends": "base.yaml", "training": {"stps": 5}})
 
 
-def test_every_setting_is_described_with_its_default():
+def test_every_setting_has_a_description_and_its_default():
     schema = json_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert list(schema["properties"]) == ["extends", *Spec.model_fields]
@@ -101,7 +101,7 @@ def test_every_setting_is_described_with_its_default():
     assert schema["properties"]["device"]["default"] == "auto"
 
 
-def test_schema_is_plain_json_and_every_reference_leads_somewhere():
+def test_schema_is_plain_json_and_every_reference_resolves():
     text = json.dumps(json_schema(), allow_nan=False)
     references = set(re.findall(r'"#/\$defs/([A-Za-z]+)"', text))
     assert references == set(json_schema()["$defs"])

@@ -1,4 +1,4 @@
-"""What a person reads when a spec, or a part's parameters, are wrong."""
+"""Errors in specs and in parameters of parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from normlab.spec.words import brief, listed, nearest, shown
 
 
 class Batch(BaseModel):
-    """Parameters as the catalogue reads them from a constructor."""
+    """Parameters like those the catalogue reads from a constructor."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -43,7 +43,7 @@ class Batch(BaseModel):
         return value
 
 
-def told(text, parameters, prefix, model=Batch, *, schema=True):
+def report(text, parameters, prefix, model=Batch, *, schema=True):
     document = Document.parse(text, "a.yaml")
     with pytest.raises(ValidationError) as caught:
         model.model_validate(parameters)
@@ -59,8 +59,8 @@ def told(text, parameters, prefix, model=Batch, *, schema=True):
         ("loss: {name: batch, epsilon: fast}", ("loss",), "a.yaml:1:30: loss.epsilon: "),
     ],
 )
-def test_parameters_of_a_part_are_told_where_the_document_writes_them(text, prefix, line):
-    assert told(text, {"epsilon": "fast"}, prefix) == [f"{line}expected a number above 0, got 'fast'"]
+def test_errors_of_parameters_have_their_place_in_the_document(text, prefix, line):
+    assert report(text, {"epsilon": "fast"}, prefix) == [f"{line}expected a number above 0, got 'fast'"]
 
 
 @pytest.mark.parametrize(
@@ -81,46 +81,46 @@ def test_parameters_of_a_part_are_told_where_the_document_writes_them(text, pref
         ("even", "3", 3, "expected an even number, got 3"),
     ],
 )
-def test_what_was_expected_is_said_in_words(key, written, value, says):
-    assert told(f"norm: {{name: batch, {key}: {written}}}", {key: value}, ("norm", 0)) == [
+def test_expected_values_are_described(key, written, value, says):
+    assert report(f"norm: {{name: batch, {key}: {written}}}", {key: value}, ("norm", 0)) == [
         f"a.yaml:1:{23 + len(key)}: norm.{key}: {says}",
     ]
 
 
-def test_an_entry_of_a_list_is_told_at_the_entry():
-    lines = told("norm: {name: batch, sizes: [1, x, 0]}", {"sizes": [1, "x", 0]}, ("norm", 0))
+def test_error_in_a_list_has_the_place_of_the_item():
+    lines = report("norm: {name: batch, sizes: [1, x, 0]}", {"sizes": [1, "x", 0]}, ("norm", 0))
     assert lines == [
         "a.yaml:1:32: norm.sizes.1: expected a whole number above 0, got 'x'",
         "a.yaml:1:35: norm.sizes.2: expected a whole number above 0, got 0",
     ]
 
 
-def test_unknown_key_is_told_at_the_key_with_the_nearest():
-    lines = told("norm: {name: batch, epsilonn: 1}", {"epsilonn": 1}, ("norm", 0))
+def test_unknown_key_is_reported_at_the_key_with_a_suggestion():
+    lines = report("norm: {name: batch, epsilonn: 1}", {"epsilonn": 1}, ("norm", 0))
     assert lines == ["a.yaml:1:21: norm.epsilonn: unknown key; did you mean 'epsilon'?"]
 
 
-def test_unknown_key_unlike_any_is_told_with_all():
-    lines = told("norm: {name: batch, zzz: 1}", {"zzz": 1}, ("norm", 0))
+def test_unknown_key_without_a_similar_one_lists_all_keys():
+    lines = report("norm: {name: batch, zzz: 1}", {"zzz": 1}, ("norm", 0))
     expected = "epsilon, momentum, predict, groups, sizes, axis or even"
     assert lines == [f"a.yaml:1:21: norm.zzz: unknown key; expected {expected}"]
 
 
-def test_a_part_without_parameters_says_so():
+def test_unknown_key_of_a_part_without_parameters():
     model = create_model("Nothing", __config__=ConfigDict(extra="forbid"))
-    lines = told("norm: {name: none, x: 1}", {"x": 1}, ("norm", 0), model)
+    lines = report("norm: {name: none, x: 1}", {"x": 1}, ("norm", 0), model)
     assert lines == ["a.yaml:1:20: norm.x: unknown key; expected none; remove it"]
 
 
-def test_missing_parameter_is_told_at_the_part():
+def test_missing_parameter_is_reported_at_the_part():
     model = create_model("Group", groups=(PositiveInt, Field(examples=[8])), size=(int, ...))
-    assert told("norm: group", {}, ("norm", 0), model) == [
+    assert report("norm: group", {}, ("norm", 0), model) == [
         "a.yaml:1:7: norm.groups: missing; add 'groups: 8'",
         "a.yaml:1:7: norm.size: missing; add 'size: ...'",
     ]
 
 
-def test_parameters_checked_by_a_signature_are_told_alike():
+def test_parameters_checked_by_a_signature_are_reported_in_the_same_way():
     def layer(*, groups: PositiveInt, epsilon: float = 0.1) -> None: ...
 
     adapter = TypeAdapter(layer)
@@ -133,37 +133,37 @@ def test_parameters_checked_by_a_signature_are_told_alike():
     ]
 
 
-def test_mistakes_are_told_in_the_order_of_the_document():
+def test_errors_are_in_the_order_of_the_document():
     text = "norm:\n  even: 3\n  epsilon: 0\n  x: 1\n"
-    lines = told(text, {"x": 1, "epsilon": 0, "even": 3}, ("norm", 0))
+    lines = report(text, {"x": 1, "epsilon": 0, "even": 3}, ("norm", 0))
     assert [line.split(":")[1] for line in lines] == ["2", "3", "4"]
 
 
-def test_at_most_twenty_are_told_and_the_rest_counted():
+def test_at_most_twenty_errors_are_reported_and_the_rest_counted():
     keys = {f"key{n}": n for n in range(50)}
     text = "norm:\n" + "".join(f"  {key}: 1\n" for key in keys)
-    lines = told(text, keys, ("norm", 0))
+    lines = report(text, keys, ("norm", 0))
     assert len(lines) == 21
     assert lines[-1] == "... and 30 more"
 
 
-def test_lines_told_before_come_first_and_count():
+def test_earlier_lines_come_first_and_are_counted():
     document = Document.parse("norm: {x: 1}", "a.yaml")
     with pytest.raises(ValidationError) as caught:
         Batch.model_validate({"x": 1})
-    lines = problems(caught.value, document, ("norm", 0), told=["before"] * 20)
+    lines = problems(caught.value, document, ("norm", 0), earlier=["before"] * 20)
     assert lines == ["before"] * 20 + ["... and 1 more"]
 
 
-def test_without_a_schema_the_words_are_those_of_pydantic():
-    lines = told("norm: {epsilon: 0, even: 3}", {"epsilon": 0, "even": 3}, ("norm", 0), schema=False)
+def test_without_a_schema_the_messages_are_those_of_pydantic():
+    lines = report("norm: {epsilon: 0, even: 3}", {"epsilon": 0, "even": 3}, ("norm", 0), schema=False)
     assert lines == [
         "a.yaml:1:17: norm.epsilon: expected greater than 0, got 0",
         "a.yaml:1:26: norm.even: expected an even number, got 3",
     ]
 
 
-def test_hostile_keys_and_values_stay_short_and_printable():
+def test_hostile_keys_and_values_give_short_printable_lines():
     key, value = "k" * 100, "\x1b[31m\n" * 100
     document = Document.of({"norm": {key: value}}, "a.yaml")
     with pytest.raises(ValidationError) as caught:
@@ -212,7 +212,7 @@ def test_phrases_inside_tuples_mappings_and_models():
     assert phrase(schema, ("part", "epsilon")) == "a number above 0"
 
 
-def test_words():
+def test_formatting_of_words_and_values():
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "c"], "and") == "a, b and c"
     assert nearest("epsilonn", ["momentum", "epsilon"]) == "epsilon"
@@ -221,5 +221,5 @@ def test_words():
     assert brief("a\nb\u202e") == "a\\nb\\u202e"
     assert len(brief("x" * 1000)) == 40
     assert [shown(value) for value in (None, True, 0.1, "x", [1], {}, object())] == [
-        *("null", "true", "0.1", "'x'", "a list of 1", "a mapping", "a object"),
+        *("null", "true", "0.1", "'x'", "a list of 1", "a mapping", "an object of type object"),
     ]

@@ -1,4 +1,4 @@
-"""The typed schema: defaults, strictness, and a spec that is written and read again."""
+"""The typed schema: defaults, strict types, and round trips through YAML."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from normlab.spec.values import plain
 NEEDED = {"name": "test", "dataset": "mnist", "model": "mlp", "optimizer": "sgd", "training": {"steps": 5}}
 
 
-def made(**settings_):
+def build(**settings_):
     return Spec(**{**NEEDED, **settings_})
 
 
-def refused(**settings_):
+def reject(**settings_):
     with pytest.raises(ValidationError) as caught:
-        made(**settings_)
+        build(**settings_)
     return caught.value.errors()[0]
 
 
 def test_defaults():
-    spec = made()
+    spec = build()
     assert spec.norm == (Part(name="none"),)
     assert spec.loss == Part(name="softmax_cross_entropy")
     assert spec.schedule == Part(name="constant")
@@ -44,12 +44,12 @@ def test_defaults():
     "written",
     ["batch", {"name": "batch"}, ["batch"], [{"name": "batch"}], (Part(name="batch"),), Part(name="batch")],
 )
-def test_a_single_part_may_be_written_in_every_way(written):
-    assert made(norm=written).norm == (Part(name="batch"),)
+def test_single_part_can_be_written_in_every_form(written):
+    assert build(norm=written).norm == (Part(name="batch"),)
 
 
-def test_all_keys_of_a_part_but_its_name_are_parameters():
-    part = made(optimizer={"learning_rate": 1, "name": "sgd", "clip": None}).optimizer
+def test_all_keys_of_a_part_except_its_name_are_parameters():
+    part = build(optimizer={"learning_rate": 1, "name": "sgd", "clip": None}).optimizer
     assert part == Part(name="sgd", parameters={"learning_rate": 1, "clip": None})
     assert part.dump() == {"name": "sgd", "learning_rate": 1, "clip": None}
     assert next(iter(part.dump())) == "name"
@@ -58,37 +58,37 @@ def test_all_keys_of_a_part_but_its_name_are_parameters():
 @pytest.mark.parametrize(
     "name", ["", "Batch", "9x", "a-b", "a b", "a/b", "..", "batch\n", "x" * 41, "bätch", "_x", 5, None]
 )
-def test_names_of_parts_are_small_and_plain(name):
-    assert refused(norm={"name": name})["loc"] == ("norm", 0, "name")
+def test_invalid_names_of_parts(name):
+    assert reject(norm={"name": name})["loc"] == ("norm", 0, "name")
 
 
 @pytest.mark.parametrize("name", ["", ".x", "-x", "a/b", "a\\b", "a b", "x" * 65, "a\n", "é", "a:b", "~"])
-def test_names_of_specs_are_no_paths(name):
-    assert refused(name=name)["loc"] == ("name",)
+def test_invalid_names_of_specs(name):
+    assert reject(name=name)["loc"] == ("name",)
 
 
 @pytest.mark.parametrize("name", ["a", "mnist_bn", "A.b-c_9", "9", "x" * 64])
-def test_ordinary_names_of_specs(name):
-    assert made(name=name).name == name
+def test_valid_names_of_specs(name):
+    assert build(name=name).name == name
 
 
 @pytest.mark.parametrize(
     "value",
     [math.nan, math.inf, 2**63, b"x", {1: 2}, {"": 1}, object(), "\x00", "\ud800", {"a": {"b": math.nan}}, {1, 2}],
 )
-def test_parameters_are_what_yaml_can_hold(value):
-    refused(norm={"name": "x", "a": value})
+def test_parameters_that_yaml_can_not_express_are_rejected(value):
+    reject(norm={"name": "x", "a": value})
     with pytest.raises(ValueError, match=r"expected|over|control"):
         plain(value)
 
 
-def test_parameters_that_contain_themselves_are_refused():
+def test_parameters_that_contain_themselves_are_rejected():
     endless = []
     endless.append(endless)
-    refused(norm={"name": "x", "a": endless})
+    reject(norm={"name": "x", "a": endless})
 
 
-def test_parameters_are_copied_into_plain_types():
+def test_parameters_are_copied_to_plain_types():
     class Rate(float):
         pass
 
@@ -131,9 +131,9 @@ def test_a_parameter_can_not_be_called_name():
 )
 def test_training_budget(training, valid):
     if valid:
-        made(training=training)
+        build(training=training)
     else:
-        assert refused(training=training)["loc"][0] == "training"
+        assert reject(training=training)["loc"][0] == "training"
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_training_budget(training, valid):
 )
 def test_evaluation(evaluation, valid):
     if valid:
-        made(evaluation=evaluation)
+        build(evaluation=evaluation)
     else:
-        assert refused(evaluation=evaluation)["loc"][0] == "evaluation"
+        assert reject(evaluation=evaluation)["loc"][0] == "evaluation"
 
 
 @pytest.mark.parametrize(
@@ -187,15 +187,15 @@ def test_evaluation(evaluation, valid):
 )
 def test_devices(device, devices):
     if devices:
-        assert made(device=device).device == devices
+        assert build(device=device).device == devices
     else:
-        assert refused(device=device)["loc"][0] == "device"
+        assert reject(device=device)["loc"][0] == "device"
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "0", None])
 def test_seeds_are_whole_numbers_of_32_bits(seed):
-    assert refused(seed=seed)["loc"] == ("seed",)
-    assert made(seed=2**32 - 1).seed == 2**32 - 1
+    assert reject(seed=seed)["loc"] == ("seed",)
+    assert build(seed=2**32 - 1).seed == 2**32 - 1
 
 
 @pytest.mark.parametrize(
@@ -203,40 +203,40 @@ def test_seeds_are_whole_numbers_of_32_bits(seed):
     [("hybridize", "no"), ("hybridize", 1), ("plugins", "a.py"), ("plugins", [""]), ("norm", []), ("lr", 1)],
 )
 def test_wrong_types_and_unknown_keys(key, value):
-    assert refused(**{key: value})["loc"][0] == key
+    assert reject(**{key: value})["loc"][0] == key
 
 
 def test_specs_can_not_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
-        made().seed = 5
+        build().seed = 5
 
 
-def test_dump_is_in_the_order_of_the_schema_and_in_short_forms():
-    data = made(norm="batch", device="cpu").dump()
+def test_dump_is_in_the_order_of_the_schema_and_in_short_form():
+    data = build(norm="batch", device="cpu").dump()
     assert list(data) == list(Spec.model_fields)
     assert data["norm"] == {"name": "batch"}
     assert data["device"] == "cpu"
     assert data["training"] == {"steps": 5, "batch_size": 100}
-    data = made(norm=["batch", "group"], device=["gpu:0", "gpu:1"]).dump()
+    data = build(norm=["batch", "group"], device=["gpu:0", "gpu:1"]).dump()
     assert data["norm"] == [{"name": "batch"}, {"name": "group"}]
     assert data["device"] == ["gpu:0", "gpu:1"]
 
 
-def test_equality_is_of_settings_not_of_places():
+def test_equality_compares_settings_not_places():
     text = "dataset: mnist\nmodel: mlp\noptimizer: sgd\ntraining: {steps: 5}\n"
-    assert parse_spec(text, "test") == parse_spec("# moved\n" + text, "test") == made()
-    assert made() != made(seed=1)
-    assert made() != "test"
+    assert parse_spec(text, "test") == parse_spec("# moved\n" + text, "test") == build()
+    assert build() != build(seed=1)
+    assert build() != "test"
 
 
-def test_a_spec_made_in_python_has_a_document_too():
-    assert made(norm="batch").document.data["norm"] == {"name": "batch"}
-    assert made().document.place(("seed",)) == Document.of({}, "test").place(())
+def test_spec_built_in_python_has_a_document():
+    assert build(norm="batch").document.data["norm"] == {"name": "batch"}
+    assert build().document.place(("seed",)) == Document.of({}, "test").place(())
 
 
-def test_a_spec_survives_the_way_to_another_process():
+def test_spec_can_be_pickled():
     spec = parse_spec("dataset: mnist\nmodel: mlp\noptimizer: sgd\ntraining: {steps: 5}\n", "a.yaml")
-    copy = pickle.loads(pickle.dumps(spec))  # noqa: S301 - of our own making
+    copy = pickle.loads(pickle.dumps(spec))  # noqa: S301 - pickled one line above
     assert copy == spec
     assert copy.document.places == spec.document.places
 
@@ -254,9 +254,9 @@ def test_a_spec_survives_the_way_to_another_process():
         ("x" * 100 + ".yaml", "x" * 64),
     ],
 )
-def test_default_name_is_that_of_the_file(source, name):
+def test_default_name_is_the_name_of_the_file(source, name):
     assert name_of(source) == name
-    assert made(name=name).name == name
+    assert build(name=name).name == name
 
 
 NAMES = st.from_regex(r"\A[a-z][a-z0-9_]{0,39}\Z")
@@ -304,14 +304,14 @@ SPECS = st.builds(
 
 @settings(deadline=None, derandomize=True)
 @given(spec=SPECS)
-def test_a_written_spec_loads_to_an_equal_spec(spec):
+def test_spec_written_as_yaml_loads_to_an_equal_spec(spec):
     text = spec.to_yaml()
     again = parse_spec(text, "again.yaml")
     assert again == spec
     assert again.to_yaml() == text
 
 
-def test_importing_the_spec_room_needs_neither_mxnet_nor_numpy():
+def test_importing_spec_imports_neither_mxnet_nor_numpy():
     code = "import sys, normlab.spec; print(sorted({'mxnet', 'numpy', 'rich', 'click'} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
