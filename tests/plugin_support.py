@@ -1,6 +1,6 @@
 """Valid and broken plugins for tests, as files and as distributions installed without pip."""
 
-# ruff: noqa: E501 - a table reads best with a row on a line
+# ruff: noqa: E501 - a table is easier to read with one row per line
 from __future__ import annotations
 
 import importlib
@@ -33,7 +33,7 @@ GOOD = HEAD + HOOK
 
 
 def method(name: str) -> str:
-    """A good plugin with a method of this name."""
+    """Return a good plugin that registers a method of this name."""
     return GOOD.replace("wanted", name)
 
 
@@ -43,35 +43,35 @@ class Bad(NamedTuple):
     text: str | bytes
     reason: str
     status: str = "broken"
-    #: Whether it would bring the norm `wanted`.
+    #: Whether it would register the norm `wanted`.
     brings: bool = True
 
 
 def layer(signature: str) -> str:
-    """A plugin whose layer has this constructor."""
+    """Return a plugin whose layer has this constructor."""
     return GOOD.replace("self, epsilon: float = 1e-5, **site", signature)
 
 
 def hook(body: str) -> str:
-    """A plugin whose hook has this body."""
+    """Return a plugin whose hook has this body."""
     return GOOD.replace('yield Norm("wanted", layer=Wanted)', body)
 
 
 BAD = {
-    "import_error": Bad("import no_such_module\n" + GOOD, r"does not import: ModuleNotFoundError: .*no_such_module.*:1\)"),
-    "syntax_error": Bad(GOOD + "def\n", r"does not import: SyntaxError: invalid syntax \(.*\.py:17\)"),
-    "exits": Bad("import sys\nsys.exit(3)\n" + GOOD, r"does not import: SystemExit: 3 \(.*\.py:2\)"),
-    "raises": Bad("raise RuntimeError('two\\nlines')\n" + GOOD, r"does not import: RuntimeError: two lines \(.*\.py:1\)"),
-    "raises_what_is_no_exception": Bad(
-        "class Odd(BaseException): pass\nraise Odd\n" + GOOD, r"does not import: Odd \(.*\.py:2\)"
+    "import_error": Bad("import no_such_module\n" + GOOD, r"can't be imported: ModuleNotFoundError: .*no_such_module.*:1\)"),
+    "syntax_error": Bad(GOOD + "def\n", r"can't be imported: SyntaxError: invalid syntax \(.*\.py:17\)"),
+    "exits": Bad("import sys\nsys.exit(3)\n" + GOOD, r"can't be imported: SystemExit: 3 \(.*\.py:2\)"),
+    "raises": Bad("raise RuntimeError('two\\nlines')\n" + GOOD, r"can't be imported: RuntimeError: two lines \(.*\.py:1\)"),
+    "raises_base_exception": Bad(
+        "class Odd(BaseException): pass\nraise Odd\n" + GOOD, r"can't be imported: Odd \(.*\.py:2\)"
     ),
-    "raises_what_has_no_text": Bad(
+    "raises_exception_without_text": Bad(
         "class Odd(Exception):\n    def __str__(self): return 1 / 0\nraise Odd\n" + GOOD,
-        r"does not import: Odd: \(it can't be told as text\)",
+        r"can't be imported: Odd: \(its message can't be read\)",
     ),
     "raises_escape_codes": Bad("raise RuntimeError('\\x1b[2Jboo')\n" + GOOD, r"RuntimeError: \?\[2Jboo"),
-    "null_bytes": Bad(GOOD + "\0", r"does not import: .*null bytes"),
-    "not_utf8": Bad(GOOD.encode() + b"'\xff'\n", r"does not import: SyntaxError: .*utf-8"),
+    "null_bytes": Bad(GOOD + "\0", r"can't be imported: .*null bytes"),
+    "not_utf8": Bad(GOOD.encode() + b"'\xff'\n", r"can't be imported: SyntaxError: .*utf-8"),
     "newer_normlab": Bad(
         "from normlab import NormOfTomorrow\n" + GOOD, r"NormOfTomorrow.*it may need another version of normlab than 0\."
     ),
@@ -86,22 +86,22 @@ BAD = {
         r"normlab_norm is not marked as a hook; put @hookimpl before it and call it normlab_norms",
     ),
     "parameter_with_default": Bad(
-        GOOD.replace("normlab_norms()", "normlab_norms(all=True)"), r"normlab_norms has a parameter 'all', .*nobody passes"
+        GOOD.replace("normlab_norms()", "normlab_norms(all=True)"), r"normlab_norms has a parameter 'all', but hooks take no arguments"
     ),
     "parameter": Bad(GOOD.replace("normlab_norms()", "normlab_norms(config)"), r"normlab_norms has a parameter 'config'"),
     "wrapper": Bad(GOOD.replace("@hookimpl", "@hookimpl(wrapper=True)"), r"normlab_norms is a wrapper; write @hookimpl"),
     "hook_raises": Bad(hook('yield Norm("wanted", layer=Wanted); 1 / 0'), r"normlab_norms fails: ZeroDivisionError"),
     "hook_exits": Bad(hook('raise SystemExit(3)\n    yield "wanted"'), r"normlab_norms fails: SystemExit: 3 \(.*\.py:16\)"),
-    "gives_none": Bad(hook('Norm("wanted", layer=Wanted)'), r"normlab_norms gives None; write `yield Norm\(\.\.\.\)` in it"),
-    "gives_one": Bad(hook('return Norm("wanted", layer=Wanted)'), r"gives an object of type Norm; write `yield"),
-    "gives_text": Bad(hook('return "wanted"'), r"gives an object of type str; write `yield"),
+    "returns_none": Bad(hook('Norm("wanted", layer=Wanted)'), r"normlab_norms returns None; write `yield Norm\(\.\.\.\)` in it"),
+    "returns_one": Bad(hook('return Norm("wanted", layer=Wanted)'), r"returns an object of type Norm; write `yield"),
+    "returns_text": Bad(hook('return "wanted"'), r"returns an object of type str; write `yield"),
     "yields_text": Bad(hook('yield "wanted"'), r"normlab_norms yields an object of type str; expected Norm objects"),
     "yields_class": Bad(hook('Norm("wanted"); yield Wanted'), r"yields the class Wanted; expected Norm objects"),
     "wrong_arguments": Bad(hook('yield Norm("wanted", Layer=Wanted)'), r"normlab_norms fails: TypeError: .*'Layer'"),
-    "name_that_is_none": Bad(hook('yield Norm("Not-A-Name", layer=Wanted)'), r"norm 'Not-A-Name': not a name", brings=False),
-    "name_that_is_no_text": Bad(hook("yield Norm(7, layer=Wanted)"), r"norm 7: not a name", brings=False),
+    "invalid_name": Bad(hook('yield Norm("Not-A-Name", layer=Wanted)'), r"norm 'Not-A-Name': not a valid name", brings=False),
+    "name_that_is_no_text": Bad(hook("yield Norm(7, layer=Wanted)"), r"norm 7: not a valid name", brings=False),
     "name_twice": Bad(
-        hook('yield from (Norm("wanted", layer=Wanted) for _ in range(2))'), r"yields two entries of name 'wanted'"
+        hook('yield from (Norm("wanted", layer=Wanted) for _ in range(2))'), r"yields two entries with the name 'wanted'"
     ),
     "name_of_a_built_in": Bad(
         hook('yield Norm("wanted", layer=Wanted); yield Norm("batch", layer=Wanted)'),
@@ -109,9 +109,9 @@ BAD = {
         "duplicate",
     ),
     "other_hooks": Bad(
-        "NORMLAB_HOOKS = 99\n" + GOOD, r"needs hooks of version 99, and this normlab has 1; install", "incompatible"
+        "NORMLAB_HOOKS = 99\n" + GOOD, r"needs version 99 of the hooks, but this normlab has 1; update", "incompatible"
     ),
-    "no_way": Bad(hook('yield Norm("wanted")'), r"norm 'wanted': acts in no way; give Norm one of layer=, weight="),
+    "no_way": Bad(hook('yield Norm("wanted")'), r"norm 'wanted': has no way to act; pass Norm one of layer=, weight="),
     "way_that_is_no_class": Bad(
         hook('yield Norm("wanted", layer=Wanted())'), r"layer is an object of type Wanted; expected a class .* NormLayer"
     ),
@@ -125,24 +125,24 @@ BAD = {
     "type_of_nothing": Bad(
         layer("self, epsilon: 'Nothing' = 1, **site"), r"the type of 'epsilon' can't be read: name 'Nothing'"
     ),
-    "type_that_is_no_schema": Bad(layer("self, epsilon: object() = 1, **site"), r"Wanted: (its signature is|the type of)"),
-    "no_site": Bad(layer("self, epsilon: float = 1e-5"), r"Wanted does not take what the network tells: in_channels, .*\*\*site"),
+    "type_that_is_no_schema": Bad(layer("self, epsilon: object() = 1, **site"), r"Wanted: (its signature can't|the type of)"),
+    "no_site": Bad(layer("self, epsilon: float = 1e-5"), r"Wanted does not take what the network passes: in_channels, .*\*\*site"),
     "parameter_of_the_site": Bad(
-        layer("self, layout: str = 'NC', **site"), r"Wanted has a parameter 'layout', which the network tells"
+        layer("self, layout: str = 'NC', **site"), r"Wanted has a parameter 'layout', which the network passes"
     ),
     "parameter_called_name": Bad(layer("self, name: str = 'x', **site"), r"a parameter can't be called 'name'"),
     "model_of_other_arguments": Bad(
         GOOD + '\n@hookimpl\ndef normlab_models():\n    yield Model("net", lambda shape: None)\n',
-        r"model 'net': the function <lambda> has other arguments than \(sites, shape, classes, \*, \.\.\.\)",
+        r"model 'net': the function <lambda> does not take the arguments \(sites, shape, classes, \*, \.\.\.\)",
     ),
     "data_of_other_arguments": Bad(
         GOOD + '\n@hookimpl\ndef normlab_datasets():\n    yield DataSource("data", lambda folder: None)\n',
-        r"data set 'data': the function <lambda> has other arguments than \(\*, \.\.\.\)",
+        r"data set 'data': the function <lambda> does not take the arguments \(\*, \.\.\.\)",
     ),
     "model_that_is_none": Bad(
-        GOOD + '\n@hookimpl\ndef normlab_models():\n    yield Model("net", None)\n', r"model 'net': None is no function"
+        GOOD + '\n@hookimpl\ndef normlab_models():\n    yield Model("net", None)\n', r"model 'net': None is not a function"
     ),
-    "no_hook": Bad(HEAD, r"has no hook; expected a function with @hookimpl before it", brings=False),
+    "no_hook": Bad(HEAD, r"has no hook; expected a function marked with @hookimpl", brings=False),
 }  # fmt: skip
 
 
@@ -159,8 +159,8 @@ def distribution(site, name, modules, entry_points=None, version="1.0"):
         site: The folder.
         name: Name of the distribution.
         modules: Texts of modules, by path without `.py`.
-        entry_points: Module by entry point's name, or the text of `entry_points.txt`; by default each module.
-        version: Its version.
+        entry_points: Modules by name of the entry point, or the text of `entry_points.txt`; by default all modules.
+        version: Version of the distribution.
     """
     for module, text in modules.items():
         file = site / f"{module}.py"
@@ -178,7 +178,7 @@ def distribution(site, name, modules, entry_points=None, version="1.0"):
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder on the path for distributions, whose modules are forgotten in the end."""
+    """A folder on the path for distributions; its modules are removed from `sys.modules` afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))

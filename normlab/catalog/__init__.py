@@ -1,4 +1,4 @@
-"""The catalogue: hook specifications, discovery through pluggy, look-up by name."""
+"""The catalogue of norms, networks and data sets: discover plugins, validate them, look up their entries by name."""
 
 from normlab.catalog.hookspecs import DataSource, Model
 from normlab.catalog.registry import Catalog, catalog

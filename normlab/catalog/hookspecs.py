@@ -1,4 +1,4 @@
-"""What plugins register besides norms: networks and data sets."""
+"""The hooks of plugins, and the classes of networks and data sets that they register."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Model:
 
     Attributes:
         name: Its name in specs.
-        build: `build(sites, shape, classes, *, ...)` gives a Gluon block; its keyword-only arguments are the schema.
-        summary: One line on what it is.
+        build: `build(sites, shape, classes, *, ...)` returns a Gluon block; its keyword-only arguments are the schema.
+        summary: A one-line description.
         paper: `arXiv:...`, `doi:...` or an address.
-        source: Where it came from; filled in by the catalogue.
+        source: Where it comes from; set by the catalogue.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Model:
 
     @property
     def factories(self) -> tuple[Callable[..., Any], ...]:
-        """What its schema is read from."""
+        """The callables whose signatures are the schema."""
         return (self.build,)
 
 
@@ -41,9 +41,9 @@ class DataSource:
 
     Attributes:
         name: Its name in specs.
-        load: `load(*, ...)` gives a `normlab.datasets.Dataset`; its keyword-only arguments are the schema.
-        summary: One line on what it is.
-        source: Where it came from; filled in by the catalogue.
+        load: `load(*, ...)` returns a `normlab.datasets.Dataset`; its keyword-only arguments are the schema.
+        summary: A one-line description.
+        source: Where it comes from; set by the catalogue.
     """
 
     name: str
@@ -53,11 +53,11 @@ class DataSource:
 
     @property
     def factories(self) -> tuple[Callable[..., Any], ...]:
-        """What its schema is read from."""
+        """The callables whose signatures are the schema."""
         return (self.load,)
 
 
-#: The version of the hooks. A plugin module may state the one that it needs as `NORMLAB_HOOKS = 1`.
+#: The version of the hooks. A plugin module can declare the version that it needs: `NORMLAB_HOOKS = 1`.
 HOOKS_VERSION = 1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -75,7 +75,7 @@ def normlab_norms() -> Iterable[Norm]:  # type: ignore[empty-body] # a specifica
 
 @_spec
 def normlab_models() -> Iterable[Model]:  # type: ignore[empty-body] # a specification has no body
-    """Yield networks to put norms into."""
+    """Yield networks that contain norms."""
 
 
 @_spec

@@ -1,6 +1,7 @@
-"""Load plugins one by one, so that a broken one costs only itself.
+"""Load plugins one by one, so that a broken plugin does not affect the others.
 
-A plugin's code runs with output captured and generators restored, so that it changes nothing for anyone else.
+While code of a plugin runs, its output is captured; afterwards, global random generators and the current folder are
+restored.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from normlab.errors import nearest, suggestion
 from normlab.norms.contract import Source
 from normlab.version import __version__
 
-#: Characters of what a plugin prints that are shown.
+#: Maximum number of characters of a plugin's output in its remark.
 _LONGEST = 60
 
 
 class _Global(NamedTuple):
-    """Something that all code of a process shares."""
+    """Global state of the process."""
 
     what: str
     get: Callable[[], Any]
@@ -41,11 +42,11 @@ class _Global(NamedTuple):
 
 
 class Guard:
-    """Keeps what plugins print from the screen, and puts back what all code shares.
+    """Captures the output of plugins and restores global state that they change.
 
-    Put back are the global generators of Python and NumPy and the current folder, to what they were when the guard was
-    made: reading them before each plugin again would take longer than loading it. MXNet's generator can't be read, so
-    it can't be put back; normlab's runs don't depend on its state.
+    The state of the global random generators of Python and NumPy and the current folder are saved once, when the guard
+    is created, because reading them before each plugin would take longer than loading the plugin. The generator of
+    MXNet can't be read, so it is not restored; runs don't depend on it.
     """
 
     def __init__(self) -> None:
@@ -53,13 +54,13 @@ class Guard:
 
     @contextmanager
     def watching(self, remarks: list[str]) -> Iterator[None]:
-        """Run the code of one plugin.
+        """Return a context in which the code of one plugin can run.
 
         Args:
-            remarks: Gets a sentence for each thing that the plugin did.
+            remarks: List to which a remark is added for each side effect of the plugin.
         """
         had_mxnet = "mxnet" in sys.modules
-        # with `buffer`, which some code writes to
+        # has a `buffer`, which some code writes to
         printed = io.TextIOWrapper(io.BytesIO(), "utf-8", "replace", write_through=True)
         try:
             with redirect_stdout(printed), redirect_stderr(printed):
@@ -68,18 +69,20 @@ class Guard:
             text = _text(printed)
             if text:
                 remarks.append(f"prints {text[:_LONGEST]!r}")
-            remarks += self._put_back()
+            remarks += self._restore()
             if not had_mxnet and "mxnet" in sys.modules:
-                remarks.append("imports MXNet, which makes listing plugins a second slower; use the F that methods get")
+                remarks.append(
+                    "imports MXNet, which makes listing plugins a second slower; use the F that is passed to methods"
+                )
 
-    def _put_back(self) -> Iterator[str]:
+    def _restore(self) -> Iterator[str]:
         for shared in _shared():
             now = shared.get()
-            # what was not there before, since nobody had imported it, is as good as any
+            # NumPy may have been imported since; then its first known state is the one to restore
             before = self._before.setdefault(shared, now)
             if now != before:
                 shared.put(before)
-                yield f"changes {shared.what}, which was put back"
+                yield f"changes {shared.what}, which was restored"
 
 
 def _text(printed: io.TextIOWrapper) -> str:
@@ -92,13 +95,13 @@ def _shared() -> Iterator[_Global]:
     yield _Global("Python's global random generator", random.getstate, random.setstate)
     yield _Global("the current folder", _folder, _enter)
     if "numpy" in sys.modules:
-        yield _Global("NumPy's global random generator", _numpy_state, _put_numpy_state)
+        yield _Global("NumPy's global random generator", _numpy_state, _set_numpy_state)
 
 
 def _folder() -> str:
     try:
-        return os.getcwd()  # noqa: PTH109 - compared as text
-    except OSError:  # it was deleted
+        return os.getcwd()  # noqa: PTH109 - compared as str
+    except OSError:  # the folder was deleted
         return ""
 
 
@@ -112,7 +115,7 @@ def _numpy_state() -> tuple[Any, ...]:
     return (name, keys.tobytes(), *rest)
 
 
-def _put_numpy_state(state: tuple[Any, ...]) -> None:
+def _set_numpy_state(state: tuple[Any, ...]) -> None:
     numpy = sys.modules["numpy"]
     name, keys, *rest = state
     numpy.random.set_state((name, numpy.frombuffer(keys, dtype="uint32"), *rest))
@@ -126,20 +129,20 @@ HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(_PREFIX))
 _KNOWN = f"the hooks are {', '.join(HOOKS)}"
 
 
-def inspected(record: PluginRecord) -> PluginRecord:
-    """The record with the hooks of its module, or with what is wrong with them."""
+def _check_hooks(record: PluginRecord) -> PluginRecord:
+    """Return the record with the names of the module's hooks, or failed if a hook is wrong."""
     if record.status != "ok":
         return record
-    wanted = getattr(record.module, "NORMLAB_HOOKS", HOOKS_VERSION)
-    if wanted != HOOKS_VERSION:
+    required = getattr(record.module, "NORMLAB_HOOKS", HOOKS_VERSION)
+    if required != HOOKS_VERSION:
         return record.failed(
             "incompatible",
-            f"needs hooks of version {wanted!r}, and this normlab has {HOOKS_VERSION}; install another version of one",
+            f"needs version {required!r} of the hooks, but this normlab has {HOOKS_VERSION}; update one of them",
         )
     hooks = []
     for name, function in vars(record.module).items():
         if inspect.isroutine(function):
-            problem = _problem(name, function, record.module.__name__)
+            problem = _hook_problem(name, function, record.module.__name__)
             if problem:
                 return record.failed("broken", problem)
             if _mark(function) is not None:
@@ -148,31 +151,31 @@ def inspected(record: PluginRecord) -> PluginRecord:
 
 
 def without_hooks(record: PluginRecord) -> PluginRecord:
-    """The record of a module that was named as a plugin but has no hook."""
-    return record.failed("broken", f"has no hook; expected a function with @hookimpl before it; {_KNOWN}")
+    """Return the record as failed, because the module is named as a plugin but has no hook."""
+    return record.failed("broken", f"has no hook; expected a function marked with @hookimpl; {_KNOWN}")
 
 
 def _mark(function: Any) -> Any:
-    """The options with which `@hookimpl` marked a function, or None."""
+    """Return the options that `@hookimpl` attached to a function, or None if it is not marked."""
     return getattr(function, "normlab_impl", None)
 
 
-def _problem(name: str, function: Any, module: str) -> str:
+def _hook_problem(name: str, function: Any, module: str) -> str:
     mark = _mark(function)
     if mark is None:
-        return _unmarked(name, function, module)
+        return _unmarked_problem(name, function, module)
     if name not in HOOKS:
         return f"unknown hook {name!r}{suggestion(name, HOOKS)}; {_KNOWN}"
     parameters = inspect.signature(function).parameters
     if parameters:
-        return f"{name} has a parameter {next(iter(parameters))!r}, which nobody passes; write `def {name}():`"
+        return f"{name} has a parameter {next(iter(parameters))!r}, but hooks take no arguments; write `def {name}():`"
     if mark.get("wrapper") or mark.get("hookwrapper"):
         return f"{name} is a wrapper; write @hookimpl without arguments"
     return ""
 
 
-def _unmarked(name: str, function: Any, module: str) -> str:
-    """What is wrong with a function that nobody marked: it looks as if it were meant to be a hook."""
+def _unmarked_problem(name: str, function: Any, module: str) -> str:
+    """Return what is wrong with an unmarked function that was probably meant to be a hook, or ""."""
     if not name.startswith(_PREFIX) or getattr(function, "__module__", "") != module:
         return ""
     meant = nearest(name[len(_PREFIX) :], [hook[len(_PREFIX) :] for hook in HOOKS])
@@ -183,17 +186,17 @@ def _unmarked(name: str, function: Any, module: str) -> str:
 
 
 class Loader:
-    """Loads plugins: imports each, checks its hooks, and asks them what it brings."""
+    """Loads plugins: imports each one, checks its hooks, and calls them to collect the entries."""
 
     def __init__(self) -> None:
         self._guard = Guard()
 
     def module(self, record: PluginRecord) -> PluginRecord:
-        """Load the module of a record's name."""
-        return self._loaded(record, lambda: importlib.import_module(record.name))
+        """Load the module that a record names."""
+        return self._load(record, lambda: importlib.import_module(record.name))
 
     def submodules(self, record: PluginRecord) -> list[PluginRecord]:
-        """Load every public module in a package, each on its own."""
+        """Load every public module in a package separately."""
         return [
             self.module(replace(record, name=f"{record.name}.{found.name}", file="", module=None, remark=""))
             for found in pkgutil.iter_modules(getattr(record.module, "__path__", ()))
@@ -201,31 +204,31 @@ class Loader:
         ]
 
     def file(self, path: str) -> PluginRecord:
-        """Load a file that the person named.
+        """Load a file that the user named.
 
-        It is compiled from what it holds now: no `__pycache__` is left beside it, and a notebook that edits it and
-        names it again gets what it says then.
+        The file is always compiled from its current text. It leaves no `__pycache__`, and in a notebook it can be
+        edited and loaded again.
         """
         file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
         record = PluginRecord(path, file=str(file), explicit=True)
         if not file.exists():
-            return record.failed("missing", "no such file; check the path, which in a spec is relative to that spec")
+            return record.failed("missing", "no such file; check the path (in a spec, it is relative to the spec)")
         if file.suffix != ".py" or not file.is_file():
-            return record.failed("broken", "not a Python file; expected one whose name ends in .py")
-        return self._loaded(record, lambda: _executed(file))
+            return record.failed("broken", "not a Python file; expected a name that ends in .py")
+        return self._load(record, lambda: _execute(file))
 
-    def _loaded(self, record: PluginRecord, load: Callable[[], ModuleType]) -> PluginRecord:
+    def _load(self, record: PluginRecord, load: Callable[[], ModuleType]) -> PluginRecord:
         remarks: list[str] = []
         with self._guard.watching(remarks):
-            found = _asked(inspected(_imported(record, load)))
+            found = _collect_entries(_check_hooks(_import(record, load)))
         return found.remarked(remarks)
 
 
-def _imported(record: PluginRecord, load: Callable[[], ModuleType]) -> PluginRecord:
+def _import(record: PluginRecord, load: Callable[[], ModuleType]) -> PluginRecord:
     try:
         module = load()
-    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises must cost only itself
-        reason = f"does not import: {told(error)}"
+    except BaseException as error:  # noqa: BLE001 - no exception of a plugin may affect others
+        reason = f"can't be imported: {told(error)}"
         if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "normlab":
             reason += f"; it may need another version of normlab than {__version__}"
         file = record.file or place(error)[0] or _file_of(record.name)
@@ -234,30 +237,30 @@ def _imported(record: PluginRecord, load: Callable[[], ModuleType]) -> PluginRec
 
 
 def _file_of(module: str) -> str:
-    """The file of a module that does not import, or "" if there is none."""
+    """Return the file of a module that can't be imported, or "" if there is none."""
     try:
         spec = importlib.util.find_spec(module)
-    except Exception:  # noqa: BLE001 - the package around it is imported for that, and may fail again
+    except Exception:  # noqa: BLE001 - this imports the parent package, which may fail again
         return ""
     return (spec.origin or "") if spec else ""
 
 
-def _executed(file: Path) -> ModuleType:
+def _execute(file: Path) -> ModuleType:
     source = file.read_bytes()
-    # A name that no import statement can reach, and that differs for files of the same name in two folders.
+    # The name can't collide with a module, and differs for files of the same name in two folders.
     name = f"normlab_plugin_file_{sha256(bytes(file.resolve()) + source).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = str(file)
-    with _listed(name, module):
-        exec(compile(source, str(file), "exec"), vars(module))  # noqa: S102 - the person asked for this file
+    with _in_sys_modules(name, module):
+        exec(compile(source, str(file), "exec"), vars(module))  # noqa: S102 - the user named this file
     return module
 
 
 @contextmanager
-def _listed(name: str, module: ModuleType) -> Iterator[None]:
-    """Let a module be found by the classes that it defines, unless it fails."""
+def _in_sys_modules(name: str, module: ModuleType) -> Iterator[None]:
+    """Keep a module in `sys.modules`, where its classes look for it, unless it fails."""
     sys.modules[name] = module
     try:
         yield
@@ -266,8 +269,8 @@ def _listed(name: str, module: ModuleType) -> Iterator[None]:
         raise
 
 
-def _asked(record: PluginRecord) -> PluginRecord:
-    """The record with what its hooks give, or with what is wrong with that."""
+def _collect_entries(record: PluginRecord) -> PluginRecord:
+    """Return the record with the entries that its hooks yield, or failed if one is invalid."""
     source = Source(record.distribution, record.version, record.file)
     entries = {}
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""What is known of a plugin: where it came from, what it brings, why it can't be used."""
+"""The record of a plugin: where it comes from, what it registers, and why it can't be used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from normlab.errors import PluginBroken, PluginDuplicate, PluginError, PluginIncompatible, PluginMissing
 
-#: The error that tells of a plugin of this status.
+#: The error for each status of an unusable plugin.
 ERRORS: Mapping[str, type[PluginError]] = {
     "missing": PluginMissing,
     "broken": PluginBroken,
@@ -16,12 +16,12 @@ ERRORS: Mapping[str, type[PluginError]] = {
     "incompatible": PluginIncompatible,
 }
 
-#: Characters of a reason or remark that are shown.
+#: Maximum number of characters of a reason or remark.
 _LONGEST = 400
 
 
 def one_line(text: str) -> str:
-    """Foreign text as one line that can do a terminal no harm."""
+    """Return text of a plugin as one line without control characters."""
     line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
@@ -31,16 +31,16 @@ class PluginRecord:
     """One plugin module, usable or not.
 
     Attributes:
-        name: Its module's name, or its file's path as the person wrote it.
-        distribution: The distribution that brings it, or "".
-        version: That distribution's version.
+        name: Name of its module, or path of its file as the user wrote it.
+        distribution: The distribution that contains it, or "".
+        version: Version of the distribution.
         file: Its file, or "" if there is none.
         hooks: The hooks that it implements.
-        entries: What its hooks give, by hook.
+        entries: The entries that its hooks yield, by hook.
         status: `ok`, `disabled`, `missing`, `broken`, `duplicate` or `incompatible`.
-        reason: Why it can't be used, in one line.
-        remark: What it does that a plugin should not, though it can be used; in one line.
-        explicit: Whether the person named it, in a spec or on the command line.
+        reason: Why it can't be used, on one line.
+        remark: Side effects that a plugin should not have, on one line; the plugin can be used nevertheless.
+        explicit: Whether the user named it, in a spec or on the command line.
         module: The imported module, if it can be used.
     """
 
@@ -58,12 +58,12 @@ class PluginRecord:
 
     @property
     def brings(self) -> dict[str, tuple[str, ...]]:
-        """The names of what its hooks give, by hook."""
+        """The names of its entries, by hook."""
         return {hook: tuple(entry.name for entry in entries) for hook, entries in self.entries.items()}
 
     @property
     def unusable(self) -> bool:
-        """Whether something is wrong with it; a plugin that is switched off is not wrong."""
+        """Whether it has an error; a disabled plugin has none."""
         return self.status not in {"ok", "disabled"}
 
     @property
@@ -73,18 +73,18 @@ class PluginRecord:
 
     @property
     def told(self) -> str:
-        """Which plugin it is and what is wrong with it, in one line."""
+        """The plugin and the reason why it can't be used, on one line."""
         origin = f" ({self.origin})" if self.distribution else ""
         return f"plugin {self.name}{origin}: {self.reason}"
 
     def failed(self, status: str, reason: str) -> PluginRecord:
-        """The same plugin, found unusable."""
+        """Return a copy with this status and reason."""
         return replace(self, status=status, reason=one_line(reason), module=None)
 
     def remarked(self, remarks: list[str]) -> PluginRecord:
-        """The same plugin with remarks added."""
+        """Return a copy with these remarks added."""
         return replace(self, remark=one_line("; ".join(filter(None, [self.remark, *remarks]))))
 
     def error(self, message: str) -> PluginError:
-        """The error that tells of it."""
+        """Return the error for its status."""
         return ERRORS.get(self.status, PluginBroken)(message)

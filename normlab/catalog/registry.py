@@ -1,4 +1,4 @@
-"""The catalogue: every norm, network and data set by name."""
+"""The catalogue: look up norms, networks and data sets by name."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from normlab.norms.contract import Norm
 
 Entry = TypeVar("Entry", Norm, Model, DataSource)
 
-#: Plugins that an error names at most.
+#: Maximum number of plugins that an error names.
 _MOST = 3
 
 
 class Shelf(Generic[Entry]):
-    """Entries of one kind by name.
+    """The entries of one kind, by name.
 
     Attributes:
         entries: The entries, by name.
@@ -38,26 +38,26 @@ class Shelf(Generic[Entry]):
         self.entries: dict[str, Entry] = {}
 
     def get(self, name: str) -> Entry:
-        """The entry of this name.
+        """Return the entry with a name.
 
         Raises:
-            SpecError: There is none.
-            PluginError: There is one in a plugin that can't be used; or there may be, in a plugin of which nothing can
-                be read, and nothing that is there is like it.
-            PluginDuplicate: Two plugins of other distributions have one each, and neither is the right one.
+            SpecError: There is no such entry.
+            PluginError: The entry belongs to a plugin that can't be used. Also raised if there is a plugin whose
+                source can't be read, which may therefore contain the entry, and no known name is similar.
+            PluginDuplicate: Two plugins of other distributions register this name.
         """
         if name in self._contested:
             both = f"{self._owners[name].origin} and {self._contested[name].origin}"
             raise PluginDuplicate(
-                f"{self._kind.word} {name!r} comes from two plugins, {both}; "
-                "uninstall one, or name those to be loaded in NORMLAB_PLUGINS"
+                f"{self._kind.word} {name!r} is registered by two plugins, {both}; "
+                "uninstall one, or list the plugins to load in NORMLAB_PLUGINS"
             )
         if name in self.entries:
             return self.entries[name]
         raise self._error(name)
 
     def refuse(self, name: str, record: PluginRecord) -> str:
-        """Why a plugin can't have this name, or ""."""
+        """Return why a plugin can't register this name, or ""."""
         owner = self._owners.get(name)
         if owner is None:
             return ""
@@ -66,37 +66,37 @@ class Shelf(Generic[Entry]):
             return f"{taken} and can't be replaced; rename it"
         if not record.explicit:
             self._contested[name] = record
-        return f"{taken}; rename it, or switch the other off in NORMLAB_PLUGINS"
+        return f"{taken}; rename it, or disable the other in NORMLAB_PLUGINS"
 
     def add(self, entry: Any, record: PluginRecord) -> None:
-        """Take up an entry whose name is free."""
+        """Add an entry whose name is free."""
         self.entries[entry.name] = entry
         self._owners[entry.name] = record
 
     def _error(self, name: str) -> NormlabError:
         unusable = [record for record in self._plugins if record.unusable]
         for record in unusable:
-            if self._is_in(name, record):
+            if self._may_provide(name, record):
                 return record.error(f"{self._kind.word} {name!r} can't be used; {record.told}")
         unknown = f"unknown {self._kind.word} {name!r}"
-        closed = [record for record in unusable if not _sources(record)]
+        closed = [record for record in unusable if not _source_files(record)]
         if closed and not nearest(name, self.entries):
             told = "\n".join(record.told for record in closed[:_MOST])
-            return PluginBroken(f"{unknown}; these plugins can't be used and may bring it:\n{told}")
+            return PluginBroken(f"{unknown}; these plugins can't be used and may provide it:\n{told}")
         off = sum(record.status == "disabled" for record in self._plugins)
-        hint = f"; {off} plugin{'s are' if off > 1 else ' is'} switched off" if off else ""
+        hint = f"; {off} plugin{'s are' if off > 1 else ' is'} disabled" if off else ""
         return SpecError(f"{unknown}{suggestion(name, self.entries)}{hint}; `{self._kind.listing}` lists them")
 
-    def _is_in(self, name: str, record: PluginRecord) -> bool:
-        """Whether a plugin that can't be used would bring this name, as far as its hook or its source tells."""
+    def _may_provide(self, name: str, record: PluginRecord) -> bool:
+        """Return whether an unusable plugin probably registers this name, judging by its entries or its source."""
         if record.brings:
             return name in record.brings.get(self._kind.hook, ())
         quoted = re.compile(rf"""(["']){re.escape(name)}\1""")
-        return any(quoted.search(file.read_text(encoding="utf-8", errors="replace")) for file in _sources(record))
+        return any(quoted.search(file.read_text(encoding="utf-8", errors="replace")) for file in _source_files(record))
 
 
-def _sources(record: PluginRecord) -> list[Path]:
-    """The files in which a plugin's names are written: its own; of a package, all in its folder."""
+def _source_files(record: PluginRecord) -> list[Path]:
+    """Return the source files of a plugin: its own file, or all files of its package."""
     file = Path(record.file)
     if file.suffix != ".py" or not file.is_file():
         return []
@@ -104,7 +104,7 @@ def _sources(record: PluginRecord) -> list[Path]:
 
 
 class _Hooks:
-    """A plugin as pluggy gets it: its hooks alone; to look at all else in a module takes as long as to import it."""
+    """The hooks of a plugin without its other names, which pluggy would take as long to inspect as Python to import."""
 
     def __init__(self, record: PluginRecord) -> None:
         vars(self).update({hook: getattr(record.module, hook) for hook in record.hooks})
@@ -114,14 +114,14 @@ class _Hooks:
 
 
 class Catalog:
-    """Everything that specs can name.
+    """All parts that specs can name.
 
     Attributes:
         norms: Normalization methods.
         models: Networks.
         datasets: Data sets.
         plugins: A record for each plugin module, usable or not.
-        pluggy: The plugin manager, which holds the usable ones.
+        pluggy: The plugin manager, with the usable plugins.
     """
 
     def __init__(self, records: Sequence[PluginRecord]) -> None:
@@ -135,25 +135,25 @@ class Catalog:
         self.pluggy.add_hookspecs(hookspecs)
         for index, record in enumerate(self.plugins):
             if record.status == "ok":
-                self.plugins[index] = self._taken(record)
+                self.plugins[index] = self._register(record)
 
     @property
     def warnings(self) -> list[str]:
-        """One line for each plugin that can't be used, though nobody asked for it by name."""
+        """One line for each unusable plugin that the user did not name."""
         return [record.told for record in self.plugins if record.unusable and not record.explicit]
 
     def require_explicit(self) -> None:
-        """Refuse to go on if a plugin that the person named can't be used.
+        """Check that all plugins that the user named can be used.
 
         Raises:
-            PluginError: With one line a plugin.
+            PluginError: Some can't; the message has one line for each.
         """
         bad = [record for record in self.plugins if record.unusable and record.explicit]
         if bad:
             raise bad[0].error("\n".join(record.told for record in bad))
 
-    def _taken(self, record: PluginRecord) -> PluginRecord:
-        """Take up all that a plugin brings, or nothing."""
+    def _register(self, record: PluginRecord) -> PluginRecord:
+        """Register all entries of a plugin, or none if a name is taken."""
         for hook, names in record.brings.items():
             for refused in filter(None, [self._shelves[hook].refuse(name, record) for name in names]):
                 return record.failed("duplicate", refused)
@@ -169,9 +169,9 @@ def catalog(files: Sequence[str] = (), *, third_party: bool = True) -> Catalog:
 
     Args:
         files: Plugin files that a spec or the command line names.
-        third_party: False to leave out plugins of other distributions.
+        third_party: Whether to load plugins of other distributions.
 
     Returns:
-        The catalogue; plugins that can't be used are in `catalog.plugins` with their reasons.
+        The catalogue. Its `plugins` include the unusable ones, with the reasons.
     """
     return Catalog(discover(files, third_party=third_party))

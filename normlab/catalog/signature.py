@@ -1,4 +1,4 @@
-"""The schema of a part, read from the signature of what makes it."""
+"""The schema of a part, derived from the signature of its factories."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Factories = tuple[Callable[..., Any], ...]
 
 
 class Parameter(NamedTuple):
-    """One parameter of a part, for people.
+    """The description of one parameter of a part.
 
     Attributes:
         name: Its name, as in YAML.
         type: Its type in words, with its bounds.
         default: Its default, or `...` if it has none.
-        description: What it means.
+        description: Its meaning.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Parameter(NamedTuple):
 
 @cache
 def schema(factories: Factories) -> type[pydantic.BaseModel]:
-    """A pydantic model of the parameters that the factories take.
+    """Return a pydantic model of the parameters of some factories.
 
-    Of a class, the parameters are those of its constructor that are not keyword-only (those are the site's); of a
-    function, the keyword-only ones.
+    The parameters of a class are those of its constructor that are not keyword-only, since keyword-only parameters
+    describe the site. The parameters of a function are its keyword-only ones.
 
     Raises:
-        PluginBroken: A parameter has no type, or one that can't be checked.
+        PluginBroken: A parameter has no type, or a type that can't be checked.
     """
     fields: dict[str, Any] = {}
     for factory in factories:
@@ -59,23 +59,23 @@ def schema(factories: Factories) -> type[pydantic.BaseModel]:
         )
     except pydantic.errors.PydanticUserError as error:
         names = ", ".join(factory.__name__ for factory in factories)
-        raise PluginBroken(f"{names}: its signature is no schema: {error}") from error
+        raise PluginBroken(f"{names}: its signature can't be used as a schema: {error}") from error
 
 
 def names(factory: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of the parameters that a factory takes from a spec."""
+    """Return the names of the parameters that a factory takes from a spec."""
     return tuple(parameter.name for parameter in _parameters(factory))
 
 
 def problem(factories: Factories) -> str:
-    """Why the signatures are no schema, or "".
+    """Return why the signatures can't be used as a schema, or "".
 
-    Types that every plugin uses are not built into a model for that, which would take a millisecond a plugin.
+    A pydantic model is built only for unusual types, because it takes a millisecond per plugin.
     """
     try:
         hints = [_hint(factory, parameter) for factory in factories for parameter in _parameters(factory)]
         if any("name" in names(factory) for factory in factories):
-            return "a parameter can't be called 'name', which in a spec is the name of the part itself"
+            return "a parameter can't be called 'name', which is the key for the name of the part in a spec"
         if not all(map(_is_plain, hints)):
             schema(factories)
     except PluginBroken as error:
@@ -84,47 +84,47 @@ def problem(factories: Factories) -> str:
 
 
 def check(factories: Factories, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters, those given and the defaults of the rest.
+    """Validate parameters and add the defaults of those that are missing.
 
     Raises:
-        pydantic.ValidationError: A parameter is unknown, of a wrong type or out of bounds.
-        PluginBroken: The signature is no schema.
+        pydantic.ValidationError: A parameter is unknown, has a wrong type or is out of bounds.
+        PluginBroken: The signature can't be used as a schema.
     """
     checked = schema(factories)(**_lists_to_tuples(factories, parameters))
     return {name: getattr(checked, name) for name in type(checked).model_fields}
 
 
 def accepted(factory: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the parameters that this factory names."""
+    """Return those of the parameters that this factory takes."""
     return {parameter.name: parameters[parameter.name] for parameter in _parameters(factory)}
 
 
 def build(part: Part) -> Any:
-    """Call the only factory of a resolved part with its parameters."""
+    """Build a resolved part by calling its only factory with its parameters."""
     (factory,) = part.entry.factories
     return factory(**accepted(factory, part.parameters))
 
 
 def describe(factories: Factories) -> list[Parameter]:
-    """The parameters, in the order of the signatures, with types, defaults and descriptions."""
+    """Return the parameters with types, defaults and descriptions, in the order of the signatures."""
     texts: dict[str, str] = {}
     for factory in reversed(factories):
-        texts.update(_descriptions(factory))
+        texts.update(_read_descriptions(factory))
     result = []
     for name, field in schema(factories).model_fields.items():
         default = ... if field.is_required() else field.default
-        result.append(Parameter(name, _words(field), default, texts.get(name, "")))
+        result.append(Parameter(name, _describe_field(field), default, texts.get(name, "")))
     return result
 
 
 @cache
 def of(factory: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a factory, which takes long enough to find that it is kept."""
+    """Return the signature of a factory; cached, because inspecting it is slow."""
     return inspect.signature(factory)
 
 
 def _parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
-    # what a site or a network tells is the other kind: keyword-only in constructors, positional in functions
+    # what the site or the network passes is of the other kind: keyword-only in constructors, positional in functions
     own = inspect.Parameter.POSITIONAL_OR_KEYWORD if inspect.isclass(factory) else inspect.Parameter.KEYWORD_ONLY
     return [parameter for parameter in of(factory).parameters.values() if parameter.kind is own]
 
@@ -133,17 +133,17 @@ def _hint(factory: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     function = factory.__init__ if inspect.isclass(factory) else factory
     if parameter.annotation is parameter.empty:
         name = parameter.name
-        raise PluginBroken(f"{factory.__name__}: parameter {name!r} has no type; write `{name}: float` or what it is")
-    # this annotation alone: others, of arguments that are no parameters, may name what only type checkers import
+        raise PluginBroken(f"{factory.__name__}: parameter {name!r} has no type; write e.g. `{name}: float`")
+    # evaluate only this annotation; those of other arguments may need imports under TYPE_CHECKING
     alone = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     try:
         return typing.get_type_hints(alone, function.__globals__, include_extras=True)[parameter.name]
-    except Exception as error:  # an author's expression, which may fail in any way
+    except Exception as error:  # evaluates code of the plugin, which may raise anything
         raise PluginBroken(f"{factory.__name__}: the type of {parameter.name!r} can't be read: {error}") from error
 
 
 def _is_plain(hint: Any) -> bool:
-    """Whether a type is made of those that can be checked for certain."""
+    """Return whether pydantic can certainly check a type, because it consists of simple types only."""
     if hint in (int, float, str, bool, type(None)) or typing.get_origin(hint) is typing.Literal:
         return True
     arguments = typing.get_args(hint)
@@ -154,54 +154,54 @@ def _is_plain(hint: Any) -> bool:
 
 
 def _lists_to_tuples(factories: Factories, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """YAML has lists where Python has tuples; strict checking would refuse them."""
-    tuples = {name for name, field in schema(factories).model_fields.items() if _wants_tuple(field.annotation)}
+    """Convert lists to tuples where needed: YAML has no tuples, and strict validation does not accept lists."""
+    tuples = {name for name, field in schema(factories).model_fields.items() if _holds_tuple(field.annotation)}
     return {
         name: tuple(value) if name in tuples and isinstance(value, list) else value
         for name, value in parameters.items()
     }
 
 
-def _wants_tuple(annotation: Any) -> bool:
-    return typing.get_origin(annotation) is tuple or any(_wants_tuple(inner) for inner in typing.get_args(annotation))
+def _holds_tuple(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is tuple or any(_holds_tuple(inner) for inner in typing.get_args(annotation))
 
 
 _BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
-def _words(field: Any) -> str:
+def _describe_field(field: Any) -> str:
     bounds = [
         f"{word} {getattr(entry, name)}"
         for entry in field.metadata
         for name, word in _BOUNDS.items()
         if getattr(entry, name, None) is not None
     ]
-    return " ".join([_type_words(field.annotation), *bounds])
+    return " ".join([_describe_type(field.annotation), *bounds])
 
 
-def _type_words(annotation: Any) -> str:
+def _describe_type(annotation: Any) -> str:
     arguments = typing.get_args(annotation)
     origin = typing.get_origin(annotation)
     if origin is typing.Literal:
         return " | ".join(map(str, arguments))
     if origin is typing.Union:
-        return " | ".join(_type_words(argument) for argument in arguments)
+        return " | ".join(_describe_type(argument) for argument in arguments)
     if origin in (tuple, list):
-        return f"list of {_type_words(arguments[0])}" if arguments else "list"
+        return f"list of {_describe_type(arguments[0])}" if arguments else "list"
     if origin is typing.Annotated:
-        return _type_words(arguments[0])
+        return _describe_type(arguments[0])
     return "null" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))
 
 
-def _descriptions(factory: Callable[..., Any]) -> dict[str, str]:
-    """Return the `Args:` of docstrings in Google's form: of the function, or of the class and its bases."""
+def _read_descriptions(factory: Callable[..., Any]) -> dict[str, str]:
+    """Return the `Args:` of Google-style docstrings of a function, or of a class and its bases."""
     found: dict[str, str] = {}
     for one in reversed(inspect.getmro(factory)) if inspect.isclass(factory) else (factory,):
-        found.update(_arguments(inspect.cleandoc(one.__doc__ or "")))
+        found.update(_parse_arguments(inspect.cleandoc(one.__doc__ or "")))
     return found
 
 
-def _arguments(text: str) -> dict[str, str]:
+def _parse_arguments(text: str) -> dict[str, str]:
     match = re.search(r"^Args:\n((?:[ \t].*\n?|\n)*)", text, re.MULTILINE)
     if not match:
         return {}

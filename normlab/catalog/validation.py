@@ -1,4 +1,4 @@
-"""Validate what a plugin's hooks give, and describe what is wrong in one line with its place in the plugin."""
+"""Validate the entries that the hooks of a plugin yield, and describe errors on one line with file and line."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _HERE = str(Path(__file__).parent)
 
 
 def told(error: BaseException) -> str:
-    """An exception of a plugin in one line, with the line of the plugin where it arose.
+    """Describe an exception of a plugin on one line, with the file and line of the plugin that raised it.
 
     Raises:
-        KeyboardInterrupt: It is one: the person wants an end, which is no fault of a plugin's.
+        KeyboardInterrupt: The exception is one. It is passed on, since the user wants to stop the process.
     """
     if isinstance(error, KeyboardInterrupt):
         raise error
     try:
         text = str(error.msg if isinstance(error, SyntaxError) else error)
-    except Exception:  # noqa: BLE001 - a plugin's exception may be broken too
-        text = "(it can't be told as text)"
+    except Exception:  # noqa: BLE001 - the exception of a plugin may be broken too
+        text = "(its message can't be read)"
     if not isinstance(error, NormlabError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     file, line = place(error)
@@ -37,13 +37,13 @@ def told(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> tuple[str, int]:
-    """File and line of a plugin where an exception arose; "" and 0 if it arose before any of its lines ran."""
+    """Return the file and line of a plugin that raised an exception; "" and 0 if no line of it had run."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno or 0
     frames = [frame for frame in _frames(error.__traceback__) if not _is_machinery(frame[0])]
     if not frames:
         return "", 0
-    # the deepest line of the plugin's own, not of a library that it calls
+    # the innermost line in the plugin itself, not in a library that it calls
     own = Path(frames[0][0]).parent
     return [frame for frame in frames if own == Path(frame[0]).parent][-1]
 
@@ -62,9 +62,9 @@ class Kind(NamedTuple):
     """A kind of entry.
 
     Attributes:
-        hook: The hook that yields such entries.
+        hook: The hook that yields entries of this kind.
         type: Their class.
-        word: What one is called.
+        word: The name of the kind in messages.
         listing: The command that lists them.
     """
 
@@ -80,7 +80,7 @@ KINDS = (
     Kind("normlab_datasets", DataSource, "data set", "normlab data"),
 )
 
-#: The class that each way's class has to be derived from, and what the network tells its constructor by keyword.
+#: For each way, the required base class and the keyword arguments that the network passes to the constructor.
 _BASES: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "layer": (NormLayer, ("in_channels", "layout", "activation", "gamma_initializer")),
     "weight": (NormWeight, ("out_channels",)),
@@ -92,39 +92,39 @@ _BASES: Mapping[str, tuple[type, tuple[str, ...]]] = {
 
 
 def given(function: Callable[[], Any], kind: Kind, source: Source) -> tuple[tuple[Any, ...], str]:
-    """Call a plugin's hook.
+    """Call a hook of a plugin and validate its entries.
 
     Args:
-        function: The hook's implementation.
-        kind: What it should yield.
-        source: Where that comes from.
+        function: The implementation of the hook.
+        kind: The kind of entries that it should yield.
+        source: The source of the entries.
 
     Returns:
-        What it gives, and what is wrong with that, or "".
+        The entries, and a description of what is wrong with them, or "".
     """
     try:
         value = function()
         if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
-            return (), f"{kind.hook} gives {_shown(value)}; write `yield {kind.type.__name__}(...)` in it"
+            return (), f"{kind.hook} returns {_describe(value)}; write `yield {kind.type.__name__}(...)` in it"
         entries = list(value)
-        problem = next(filter(None, (unfit(entry, kind) for entry in entries)), "") or _twice(entries, kind)
+        problem = next(filter(None, (unfit(entry, kind) for entry in entries)), "") or _duplicate_problem(entries, kind)
         return () if problem else tuple(replace(entry, source=source) for entry in entries), problem
-    except BaseException as error:  # noqa: BLE001 - whatever a plugin raises must cost only itself
+    except BaseException as error:  # noqa: BLE001 - no exception of a plugin may affect others
         return (), f"{kind.hook} fails: {told(error)}"
 
 
-def _twice(entries: Sequence[Any], kind: Kind) -> str:
+def _duplicate_problem(entries: Sequence[Any], kind: Kind) -> str:
     names: list[str] = [entry.name for entry in entries]
     again = next((name for name in names if names.count(name) > 1), None)
-    return f"{kind.hook} yields two entries of name {again!r}; rename one" if again else ""
+    return f"{kind.hook} yields two entries with the name {again!r}; rename one" if again else ""
 
 
 def unfit(entry: Any, kind: Kind) -> str:
-    """What is wrong with an entry, or ""."""
+    """Return what is wrong with an entry, or ""."""
     if not isinstance(entry, kind.type):
-        return f"{kind.hook} yields {_shown(entry)}; expected {kind.type.__name__} objects"
+        return f"{kind.hook} yields {_describe(entry)}; expected {kind.type.__name__} objects"
     if not isinstance(entry.name, str) or not NAME.fullmatch(entry.name):
-        return f"{kind.word} {entry.name!r}: not a name; expected small letters, digits and '_', at most 40"
+        return f"{kind.word} {entry.name!r}: not a valid name; expected lowercase letters, digits and '_', at most 40"
     problem = _text_problem(entry) or (_norm_problem(entry) if isinstance(entry, Norm) else _function_problem(entry))
     if not problem:
         problem = signature.problem(entry.factories)
@@ -135,41 +135,41 @@ def _text_problem(entry: Any) -> str:
     for field in fields(entry):
         value = getattr(entry, field.name)
         if field.default == "" and not isinstance(value, str):
-            return f"{field.name} is {_shown(value)}; expected text"
+            return f"{field.name} is {_describe(value)}; expected text"
     return ""
 
 
 def _norm_problem(norm: Norm) -> str:
     if not norm.ways:
-        return f"acts in no way; give Norm one of {', '.join(f'{way}=' for way in WAYS)}"
+        return f"has no way to act; pass Norm one of {', '.join(f'{way}=' for way in WAYS)}"
     return next(filter(None, (_way_problem(way, getattr(norm, way)) for way in norm.ways)), "")
 
 
 def _way_problem(way: str, factory: Any) -> str:
     base, site = _BASES[way]
     if not inspect.isclass(factory) or not issubclass(factory, base):
-        return f"{way} is {_shown(factory)}; expected a class derived from {base.__name__}"
+        return f"{way} is {_describe(factory)}; expected a class derived from {base.__name__}"
     name, own = factory.__name__, signature.names(factory)
     taken = next((each for each in site if each in own), None)
     if taken:
-        return f"{name} has a parameter {taken!r}, which the network tells; leave it to **site"
-    if not _takes(factory, (), (*own, *site)):
-        return f"{name} does not take what the network tells: {', '.join(site)}; end its parameters with **site"
+        return f"{name} has a parameter {taken!r}, which the network passes; leave it to **site"
+    if not _accepts(factory, (), (*own, *site)):
+        return f"{name} does not take what the network passes: {', '.join(site)}; end its parameters with **site"
     return ""
 
 
 def _function_problem(entry: Any) -> str:
-    """Of a network `build(sites, shape, classes, *, ...)`, of a data set `load(*, ...)`."""
+    """Check `build(sites, shape, classes, *, ...)` of a network, or `load(*, ...)` of a data set."""
     (function,) = entry.factories
     positional = ("sites", "shape", "classes") if isinstance(entry, Model) else ()
     if not callable(function):
-        return f"{_shown(function)} is no function"
-    if not _takes(function, positional, signature.names(function)):
-        return f"{_shown(function)} has other arguments than ({', '.join((*positional, '*', '...'))})"
+        return f"{_describe(function)} is not a function"
+    if not _accepts(function, positional, signature.names(function)):
+        return f"{_describe(function)} does not take the arguments ({', '.join((*positional, '*', '...'))})"
     return ""
 
 
-def _takes(function: Callable[..., Any], positional: Sequence[str], keywords: Sequence[str]) -> bool:
+def _accepts(function: Callable[..., Any], positional: Sequence[str], keywords: Sequence[str]) -> bool:
     try:
         signature.of(function).bind(*positional, **dict.fromkeys(keywords))
     except TypeError:
@@ -177,7 +177,7 @@ def _takes(function: Callable[..., Any], positional: Sequence[str], keywords: Se
     return True
 
 
-def _shown(value: Any) -> str:
+def _describe(value: Any) -> str:
     if inspect.isclass(value) or inspect.isroutine(value):
         return f"the {'class' if inspect.isclass(value) else 'function'} {value.__name__}"
     return "None" if value is None else f"an object of type {type(value).__name__}"

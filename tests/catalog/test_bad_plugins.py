@@ -1,4 +1,4 @@
-"""Whatever is wrong with a plugin costs one line and only that plugin."""
+"""Each error in a plugin gives one line, and affects only that plugin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from normlab.errors import (
     SpecError,
 )
 
-__all__ = ["site"]  # a fixture is used by its name alone
+__all__ = ["site"]  # a fixture, which is used by name
 
 ERRORS = {"broken": PluginBroken, "duplicate": PluginDuplicate, "incompatible": PluginIncompatible}
 
@@ -27,13 +27,13 @@ each_bad_plugin = pytest.mark.parametrize("label", BAD)
 
 
 def only_record(found, **attributes):
-    """The one record that has these attributes."""
+    """Return the only record with these attributes."""
     (record,) = [each for each in found.plugins if attributes.items() <= vars(each).items()]
     return record
 
 
 @each_bad_plugin
-def test_bad_file_is_refused_by_name_and_reason_and_others_stay(label, tmp_path, site):
+def test_bad_file_is_rejected_with_its_reason_and_others_still_load(label, tmp_path, site):
     bad, file = BAD[label], write(tmp_path / f"{label}.py", BAD[label].text)
     distribution(site, "fine", {"fine_norm": method("fine")})
     found = catalog([file])
@@ -49,7 +49,7 @@ def test_bad_file_is_refused_by_name_and_reason_and_others_stay(label, tmp_path,
 
 
 @each_bad_plugin
-def test_bad_distribution_is_told_in_one_line_and_others_stay(label, site):
+def test_bad_distribution_is_reported_on_one_line_and_others_still_load(label, site):
     bad, module = BAD[label], f"bad_{label}"
     distribution(site, "normlab-bad", {module: bad.text})
     distribution(site, "fine", {"fine_norm": method("fine")})
@@ -64,7 +64,7 @@ def test_bad_distribution_is_told_in_one_line_and_others_stay(label, site):
 
 
 @pytest.mark.parametrize("label", [label for label, bad in BAD.items() if bad.brings])
-def test_naming_what_a_bad_distribution_brings_is_an_error_with_its_reason(label, site):
+def test_naming_an_entry_of_a_bad_distribution_is_an_error_with_the_reason(label, site):
     bad = BAD[label]
     distribution(site, "normlab-bad", {f"bad_{label}": bad.text})
     with pytest.raises(ERRORS[bad.status], match=bad.reason) as refused:
@@ -73,7 +73,7 @@ def test_naming_what_a_bad_distribution_brings_is_an_error_with_its_reason(label
     assert str(refused.value).startswith(f"norm 'wanted' can't be used; plugin bad_{label} (normlab-bad 1.0): ")
 
 
-def test_all_bad_distributions_together_change_no_command(site, tmp_path):
+def test_bad_distributions_do_not_change_the_output_of_commands(site, tmp_path):
     for label, bad in BAD.items():
         distribution(site, f"bad-{label}", {f"bad_{label}": bad.text})
     before = process("norms", cwd=tmp_path, NORMLAB_PLUGINS="")
@@ -88,55 +88,57 @@ def test_all_bad_distributions_together_change_no_command(site, tmp_path):
     assert {label: found[f"bad_{label}"] for label in BAD} == {label: bad.status for label, bad in BAD.items()}
 
 
-def test_missing_file_is_refused(tmp_path):
+def test_missing_file_is_rejected(tmp_path):
     found = catalog([str(tmp_path / "nothing.py")])
     with pytest.raises(PluginMissing, match=r"nothing\.py: no such file; check the path"):
         found.require_explicit()
 
 
 @pytest.mark.parametrize("name", ["folder.py", "text.txt"])
-def test_what_is_no_python_file_is_refused(name, tmp_path):
+def test_other_than_python_files_are_rejected(name, tmp_path):
     (tmp_path / "folder.py").mkdir()
     (tmp_path / "text.txt").touch()
-    with pytest.raises(PluginBroken, match="not a Python file; expected one whose name ends in"):
+    with pytest.raises(PluginBroken, match="not a Python file; expected a name that ends in"):
         catalog([str(tmp_path / name)]).require_explicit()
 
 
-def test_several_bad_files_are_told_together(tmp_path):
+def test_several_bad_files_are_reported_together(tmp_path):
     files = [write(tmp_path / f"{name}.py", f"raise ValueError('{name}')") for name in ("one", "two")]
     with pytest.raises(PluginError) as refused:
         catalog(files).require_explicit()
     assert [line.split(":")[0] for line in str(refused.value).splitlines()] == [f"plugin {file}" for file in files]
 
 
-def test_module_that_is_not_there_may_bring_what_is_unknown(site):
+def test_unknown_name_may_come_from_a_missing_module(site):
     distribution(site, "lost", {}, {"lost": "lost_module"})
     found = catalog()
-    with pytest.raises(PluginBroken, match=r"unknown norm 'wanted'; .*may bring it:\nplugin lost_module \(lost 1\.0\)"):
+    with pytest.raises(
+        PluginBroken, match=r"unknown norm 'wanted'; .*may provide it:\nplugin lost_module \(lost 1\.0\)"
+    ):
         found.norms.get("wanted")
     with pytest.raises(SpecError, match="did you mean 'batch'"):
         found.norms.get("bacth")
 
 
-def test_plugin_that_reads_otherwise_does_not_stand_for_every_unknown_name(site):
+def test_broken_plugin_with_readable_source_is_not_blamed_for_other_names(site):
     distribution(site, "bad", {"bad_module": "raise ValueError\n" + GOOD})
     with pytest.raises(SpecError, match="unknown norm 'something_else'; `normlab norms` lists them"):
         catalog().norms.get("something_else")
 
 
-def test_near_name_does_not_hide_that_the_right_one_is_broken(site):
+def test_similar_name_does_not_hide_a_broken_plugin(site):
     distribution(site, "bad", {"bad_module": "raise ValueError\n" + method("batch2")})
     with pytest.raises(PluginBroken, match="norm 'batch2' can't be used; plugin bad_module"):
         catalog().norms.get("batch2")
 
 
-def test_names_of_a_broken_package_are_sought_in_all_its_files(site):
+def test_names_of_a_broken_package_are_searched_in_all_its_files(site):
     distribution(site, "bad", {"bad_pkg/__init__": "1 / 0", "bad_pkg/inner": GOOD}, {"bad": "bad_pkg"})
     with pytest.raises(PluginBroken, match=r"norm 'wanted' can't be used; plugin bad_pkg \(bad 1\.0\): .*ZeroDivision"):
         catalog().norms.get("wanted")
 
 
-def test_spec_that_names_a_broken_plugins_norm_stops_with_4_before_anything_is_written(capsys, site, tmp_path):
+def test_run_with_a_norm_of_a_broken_plugin_exits_with_4_before_it_writes_anything(capsys, site, tmp_path):
     distribution(site, "bad", {"bad_module": BAD["hook_raises"].text})
     spec = write(tmp_path / "a.yaml", SPEC + "norm: wanted\n")
     ended = normlab(capsys, "run", spec, "--out", str(tmp_path / "runs"))
@@ -146,7 +148,7 @@ def test_spec_that_names_a_broken_plugins_norm_stops_with_4_before_anything_is_w
     assert not (tmp_path / "runs").exists()
 
 
-def test_run_is_the_same_beside_bad_plugins_and_warns_of_each(capsys, site, tmp_path):
+def test_run_is_unaffected_by_bad_plugins_and_warns_about_each(capsys, site, tmp_path):
     spec = write(tmp_path / "a.yaml", SPEC)
     alone = json.loads(normlab(capsys, "run", spec, "--out", str(tmp_path / "alone"), "--json").out)
     for label in ("exits", "misspelt_hook", "no_type"):
@@ -158,7 +160,7 @@ def test_run_is_the_same_beside_bad_plugins_and_warns_of_each(capsys, site, tmp_
     assert all(line.startswith("warning: plugin bad_") for line in ended.err.splitlines())
 
 
-def test_interrupt_while_a_plugin_is_imported_is_no_fault_of_the_plugin(tmp_path):
+def test_interrupt_during_the_import_of_a_plugin_is_passed_on(tmp_path):
     file = write(tmp_path / "slow.py", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         catalog([file])

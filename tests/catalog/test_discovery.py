@@ -1,4 +1,4 @@
-"""Where plugins come from, in which order, and how each source is switched."""
+"""Where plugins come from, in which order, and how to disable each source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from normlab.catalog.discovery import BUILT_IN, _entry_points
 from normlab.catalog.loading import HOOKS
 from normlab.errors import PluginBroken, PluginDuplicate, SpecError
 
-__all__ = ["site"]  # a fixture is used by its name alone
+__all__ = ["site"]  # a fixture, which is used by name
 
 
 def record_of(found, name):
@@ -24,7 +24,7 @@ def record_of(found, name):
     return record
 
 
-def test_built_in_parts_come_first_through_the_same_hooks():
+def test_built_in_plugins_come_first_and_use_the_same_hooks():
     found = catalog()
     assert tuple(record.name for record in found.plugins)[: len(BUILT_IN)] == BUILT_IN
     batch = record_of(found, "normlab.norms.batch")
@@ -65,7 +65,7 @@ def normlab_datasets():
         assert shelf.get(name).source == source
 
 
-def test_installed_plugin_knows_its_distribution_and_file(site):
+def test_installed_plugin_has_its_distribution_and_file(site):
     distribution(site, "normlab-mine", {"mine": GOOD}, version="2.3")
     found = catalog()
     assert found.norms.get("wanted").source == ("normlab-mine", "2.3", str(site / "mine.py"))
@@ -73,7 +73,7 @@ def test_installed_plugin_knows_its_distribution_and_file(site):
     assert found.pluggy.has_plugin("mine")
 
 
-def test_package_without_hooks_is_a_family_of_modules_each_on_its_own(site):
+def test_package_without_hooks_is_loaded_as_separate_modules(site):
     modules = {
         "family/__init__": "'''A family.'''",
         "family/one": method("one"),
@@ -90,25 +90,25 @@ def test_package_without_hooks_is_a_family_of_modules_each_on_its_own(site):
     assert {"one", "two"} <= set(found.norms.entries)
 
 
-def test_package_with_a_hook_is_one_plugin_and_its_other_modules_are_its_own_affair(site):
+def test_package_with_a_hook_is_one_plugin_and_its_modules_are_not_loaded(site):
     distribution(site, "package", {"package/__init__": GOOD, "package/script": "1 / 0"}, {"package": "package"})
     found = catalog()
     assert [record.name for record in found.plugins if record.distribution == "package"] == ["package"]
     assert "package.script" not in sys.modules
 
 
-def test_empty_package_is_told_to_have_no_hook(site):
+def test_empty_package_has_no_hook(site):
     distribution(site, "empty", {"empty/__init__": ""}, {"empty": "empty"})
     assert "has no hook" in record_of(catalog(), "empty").reason
 
 
 @pytest.mark.parametrize("value", ["mine:hooks", "mine.", "../mine", "mine one"])
-def test_entry_point_that_names_no_module_is_refused(value, site):
+def test_entry_point_that_names_no_module_is_rejected(value, site):
     distribution(site, "mine", {"mine": GOOD}, {"mine": value})
-    assert "not the name of a module; expected an entry point" in record_of(catalog(), value).reason
+    assert "not a module name; expected an entry point" in record_of(catalog(), value).reason
 
 
-def test_damaged_entry_points_of_one_distribution_cost_only_that_one(site):
+def test_damaged_entry_points_affect_only_their_distribution(site):
     distribution(site, "damaged", {}, "[normlab]\nno equals sign here\n")
     distribution(site, "unreadable", {}, "[normlab]\n")
     (site / "unreadable-1.0.dist-info" / "entry_points.txt").write_bytes(b"[normlab]\n\xff\xfe = x\n")
@@ -120,13 +120,13 @@ def test_damaged_entry_points_of_one_distribution_cost_only_that_one(site):
     ]
 
 
-def test_distribution_without_metadata_is_used_all_the_same(site):
+def test_distribution_without_metadata_is_loaded(site):
     distribution(site, "bare", {"bare_norm": method("bare")})
     (site / "bare-1.0.dist-info" / "METADATA").unlink()
     assert catalog().norms.get("bare").source.file == str(site / "bare_norm.py")
 
 
-def test_distribution_that_is_found_twice_counts_once(site, tmp_path, monkeypatch):
+def test_distribution_that_is_found_twice_is_loaded_once(site, tmp_path, monkeypatch):
     distribution(site, "mine", {"mine": GOOD}, version="1.0")
     old = tmp_path / "old"
     distribution(old, "mine", {"mine_of_old": GOOD}, version="0.9")
@@ -141,7 +141,7 @@ def test_module_with_two_entry_points_is_loaded_once(site):
     assert found.norms.get("wanted").name == "wanted"
 
 
-def test_name_that_two_distributions_bring_stands_for_neither(site):
+def test_name_that_two_distributions_register_is_an_error(site):
     for letter in "ab":
         distribution(site, f"dist-{letter}", {f"module_{letter}": GOOD + f"# {letter}"})
     found = catalog()
@@ -149,20 +149,22 @@ def test_name_that_two_distributions_bring_stands_for_neither(site):
     assert taken.status == "duplicate"
     assert taken.reason == (
         f"norm 'wanted' is taken by dist-a 1.0 ({site / 'module_a.py'}); "
-        "rename it, or switch the other off in NORMLAB_PLUGINS"
+        "rename it, or disable the other in NORMLAB_PLUGINS"
     )
-    with pytest.raises(PluginDuplicate, match=r"'wanted' comes from two plugins, dist-a 1\.0 and dist-b 1\.0; un"):
+    with pytest.raises(
+        PluginDuplicate, match=r"'wanted' is registered by two plugins, dist-a 1\.0 and dist-b 1\.0; un"
+    ):
         found.norms.get("wanted")
 
 
-def test_switch_settles_which_of_two_distributions_is_meant(site, monkeypatch):
+def test_switch_decides_between_two_distributions_with_the_same_name(site, monkeypatch):
     for letter in "ab":
         distribution(site, f"dist-{letter}", {f"module_{letter}": GOOD + f"# {letter}"})
     monkeypatch.setenv("NORMLAB_PLUGINS", "dist-b")
     assert catalog().norms.get("wanted").source.distribution == "dist-b"
 
 
-def test_plugin_loses_all_it_brings_if_one_name_is_taken(site):
+def test_plugin_with_one_taken_name_registers_nothing(site):
     distribution(site, "mine", {"mine": hook('yield from (Norm(name, layer=Wanted) for name in ("other", "none"))')})
     found = catalog()
     assert not {"other", "wanted"} & set(found.norms.entries)
@@ -187,7 +189,7 @@ def test_switch_names_distributions_or_entry_points(names, site, monkeypatch):
     assert missing == ([expected] if "nothing-else" in names else [])
 
 
-def test_switch_with_a_misspelt_name_suggests_the_right_one(site, monkeypatch):
+def test_switch_with_a_misspelt_name_suggests_the_correct_one(site, monkeypatch):
     distribution(site, "dist-one", {"one": method("one")})
     monkeypatch.setenv("NORMLAB_PLUGINS", "dist-onr")
     assert catalog().warnings == [
@@ -196,7 +198,7 @@ def test_switch_with_a_misspelt_name_suggests_the_right_one(site, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["empty switch", "option"])
-def test_third_party_plugins_can_be_switched_off(how, site, tmp_path, monkeypatch):
+def test_third_party_plugins_can_be_disabled(how, site, tmp_path, monkeypatch):
     distribution(site, "dist-one", {"one": method("one")})
     if how == "empty switch":
         monkeypatch.setenv("NORMLAB_PLUGINS", "")
@@ -204,17 +206,17 @@ def test_third_party_plugins_can_be_switched_off(how, site, tmp_path, monkeypatc
     assert "one" not in found.norms.entries
     assert {"batch", "wanted"} <= set(found.norms.entries), "what is named is loaded all the same"
     assert found.warnings == []
-    with pytest.raises(SpecError, match=r"unknown norm 'one'.*; 1 plugin is switched off; "):
+    with pytest.raises(SpecError, match=r"unknown norm 'one'.*; 1 plugin is disabled; "):
         found.norms.get("one")
 
 
-def test_plugins_of_normlab_itself_are_never_switched_off(site, monkeypatch):
+def test_plugins_of_normlab_can_not_be_disabled(site, monkeypatch):
     distribution(site, "normlab", {"shipped": method("shipped")}, version="0")
     monkeypatch.setenv("NORMLAB_PLUGINS", "")
     assert "shipped" in catalog(third_party=False).norms.entries
 
 
-def test_file_is_loaded_once_however_it_is_named(tmp_path, monkeypatch):
+def test_file_named_by_different_paths_is_loaded_once(tmp_path, monkeypatch):
     file = write(tmp_path / "mine.py", GOOD)
     monkeypatch.chdir(tmp_path)
     found = catalog([file, "mine.py", "./mine.py", str(tmp_path / "." / "mine.py")])
@@ -222,7 +224,7 @@ def test_file_is_loaded_once_however_it_is_named(tmp_path, monkeypatch):
     found.require_explicit()
 
 
-def test_file_of_an_installed_plugin_is_that_plugin(site):
+def test_file_of_an_installed_plugin_is_not_loaded_again(site):
     distribution(site, "mine", {"mine": GOOD})
     found = catalog([str(site / "mine.py")])
     record = record_of(found, "mine")
@@ -230,14 +232,14 @@ def test_file_of_an_installed_plugin_is_that_plugin(site):
     assert found.norms.get("wanted").source.distribution == "mine"
 
 
-def test_file_with_the_name_of_an_installed_method_is_refused_with_both_sources(site, tmp_path):
+def test_file_with_the_name_of_an_installed_method_is_rejected_with_both_sources(site, tmp_path):
     distribution(site, "mine", {"mine": GOOD})
     file = write(tmp_path / "mine.py", GOOD)
     with pytest.raises(PluginDuplicate, match=rf"{file}: norm 'wanted' is taken by mine 1\.0 \(.*site/mine\.py\)"):
         catalog([file]).require_explicit()
 
 
-def test_two_files_of_one_name_in_two_folders_are_two_plugins(tmp_path):
+def test_files_of_the_same_name_in_two_folders_are_two_plugins(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write(tmp_path / name / "mine.py", method(name))
@@ -245,7 +247,7 @@ def test_two_files_of_one_name_in_two_folders_are_two_plugins(tmp_path):
     assert {"one", "two"} <= set(found.norms.entries)
 
 
-def test_file_that_was_edited_is_read_anew_and_leaves_nothing_beside_it(tmp_path):
+def test_edited_file_is_loaded_again_and_leaves_no_cache(tmp_path):
     file = write(tmp_path / "mine.py", method("first"))
     assert "first" in catalog([file]).norms.entries
     write(tmp_path / "mine.py", method("other"))
@@ -253,14 +255,14 @@ def test_file_that_was_edited_is_read_anew_and_leaves_nothing_beside_it(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 
 
-def test_file_that_did_not_change_gives_the_same_class_again(tmp_path):
+def test_unchanged_file_gives_the_same_class(tmp_path):
     file = write(tmp_path / "mine.py", GOOD)
     first, second = (catalog([file]).norms.get("wanted").layer for _ in range(2))
     assert first is second
     assert import_module(first.__module__).Wanted is first
 
 
-def test_nothing_is_imported_from_the_current_folder_unasked(tmp_path, monkeypatch):
+def test_nothing_is_imported_from_the_current_folder_unless_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "mine.py", GOOD)
     assert "wanted" not in catalog().norms.entries
@@ -279,23 +281,23 @@ def test_plugins_of_a_spec_are_relative_to_that_spec(tmp_path, monkeypatch):
     assert found.norms.get("wanted").source.file == str(tmp_path / "study" / "mine.py")
 
 
-def test_file_named_relatively_is_known_by_its_full_path(tmp_path, monkeypatch):
+def test_file_named_by_a_relative_path_has_its_absolute_path(tmp_path, monkeypatch):
     write(tmp_path / "mine.py", GOOD)
     monkeypatch.chdir(tmp_path)
     assert Path(catalog(["mine.py"]).norms.get("wanted").source.file) == tmp_path / "mine.py"
 
 
-def test_file_without_a_hook_is_refused(tmp_path):
+def test_file_without_a_hook_is_rejected(tmp_path):
     with pytest.raises(PluginBroken, match=f"has no hook; .*the hooks are {', '.join(HOOKS)}"):
         catalog([write(tmp_path / "mine.py", HEAD)]).require_explicit()
 
 
-def test_function_that_only_sounds_like_a_hook_is_left_alone(tmp_path):
+def test_function_with_a_name_like_a_hook_is_ignored(tmp_path):
     text = GOOD + "def normlab_version(): pass\nfrom normlab import load_spec as normlab_models\n"
     catalog([write(tmp_path / "mine.py", text)]).require_explicit()
 
 
-def test_entry_points_are_those_that_python_itself_reports():
+def test_entry_points_are_those_that_importlib_metadata_reports():
     if sys.version_info < (3, 10):
         pytest.skip("before 3.10 Python reports distributions that are found twice twice")
     reported = {(point.name, point.value) for point in metadata.entry_points(group="normlab")}

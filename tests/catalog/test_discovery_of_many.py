@@ -1,4 +1,4 @@
-"""Discovery of a hundred plugins, and of none, in processes of their own."""
+"""Discovery of a hundred plugins, and of none, in separate processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plugin_support import distribution
 
 PLUGINS = 100
 
-#: An ordinary method: two dozen lines, three parameters.
+#: An ordinary method, with two dozen lines and three parameters.
 TEXT = '''
 """A method."""
 from typing import Optional
@@ -49,7 +49,7 @@ print(json.dumps([took * 1000, len(found.norms.entries), found.warnings, loaded]
 
 
 def discovery(*paths):
-    """Milliseconds, number of norms, warnings and libraries that should not be loaded."""
+    """Return milliseconds, number of norms, warnings, and loaded libraries that should not be loaded."""
     path = ":".join(map(str, (ROOT, *paths)))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=environment(PYTHONPATH=path), capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""What a plugin does beyond registering is kept from everybody else, and remarked."""
+"""Output and global side effects of plugins are contained, and reported as remarks."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def remark_of(found):
     return record.remark
 
 
-def shared_draws():
-    """The next draws of the global generators, and the current folder."""
+def read_global_state():
+    """Return the next draws of the global generators, and the current folder."""
     return random.random(), np.random.standard_normal(5).tolist(), str(Path.cwd())  # noqa: S311 - no secret
 
 
@@ -42,20 +42,20 @@ both_places = pytest.mark.parametrize("place", [at_import, in_hook])
 @pytest.mark.parametrize(
     "code", ["print('hello')", "import sys; sys.stderr.write('hello')", "import sys; sys.stdout.buffer.write(b'hello')"]
 )
-def test_what_a_plugin_prints_is_kept_and_remarked(place, code, tmp_path, capfd):
+def test_output_of_a_plugin_is_captured_and_reported(place, code, tmp_path, capfd):
     remark = remark_of(catalog([write(tmp_path / "mine.py", place(code))]))
     assert remark == "prints 'hello'"
     assert capfd.readouterr() == ("", "")
 
 
-def test_long_and_wild_print_is_remarked_in_one_short_line(tmp_path):
+def test_long_output_with_control_characters_is_reported_on_one_short_line(tmp_path):
     code = "print('\\x1b[31m' + 'a\\n' * 1000)"
     remark = remark_of(catalog([write(tmp_path / "mine.py", at_import(code))]))
     assert remark.isprintable()
     assert len(remark) < 100
 
 
-def test_json_of_a_listing_stays_json_beside_a_plugin_that_prints(capsys, tmp_path):
+def test_json_output_is_valid_although_a_plugin_prints(capsys, tmp_path):
     file = write(tmp_path / "mine.py", at_import("print('hello')"))
     ended = normlab(capsys, "norms", "--plugin", file, "--json")
     assert ended.out.startswith("{")
@@ -73,29 +73,29 @@ def test_json_of_a_listing_stays_json_beside_a_plugin_that_prints(capsys, tmp_pa
         ("import os; os.chdir('/')", "the current folder"),
     ],
 )
-def test_what_all_code_shares_is_put_back_and_remarked(place, code, what, tmp_path, monkeypatch):
+def test_global_state_is_restored_and_reported(place, code, what, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     random.seed(3)
     np.random.seed(3)
-    expected = shared_draws()
+    expected = read_global_state()
     random.seed(3)
     np.random.seed(3)
     remark = remark_of(catalog([write(tmp_path / "mine.py", place(code))]))
-    assert shared_draws() == expected
-    assert remark == f"changes {what}, which was put back"
+    assert read_global_state() == expected
+    assert remark == f"changes {what}, which was restored"
 
 
-def test_plugin_that_fails_has_its_changes_put_back_too(tmp_path):
+def test_global_state_is_restored_after_a_plugin_that_fails(tmp_path):
     random.seed(3)
     before = random.getstate()
     file = write(tmp_path / "mine.py", "import random\nrandom.seed(0)\nprint('bye')\n1 / 0\n")
     (record,) = [each for each in catalog([file]).plugins if each.explicit]
     assert record.status == "broken"
-    assert record.remark == "prints 'bye'; changes Python's global random generator, which was put back"
+    assert record.remark == "prints 'bye'; changes Python's global random generator, which was restored"
     assert random.getstate() == before
 
 
-def test_plugin_that_imports_mxnet_is_remarked(tmp_path, monkeypatch):
+def test_plugin_that_imports_mxnet_is_reported(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "mxnet", raising=False)
     file = write(tmp_path / "mine.py", at_import("import sys; sys.modules['mxnet'] = sys"))
     try:
@@ -104,7 +104,7 @@ def test_plugin_that_imports_mxnet_is_remarked(tmp_path, monkeypatch):
         sys.modules.pop("mxnet", None)
 
 
-def test_folder_that_was_deleted_is_no_obstacle(tmp_path, monkeypatch):
+def test_plugins_load_in_a_deleted_folder(tmp_path, monkeypatch):
     file = write(tmp_path / "mine.py", GOOD)
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -117,5 +117,5 @@ def test_good_plugin_has_no_remark(tmp_path):
     assert remark_of(catalog([write(tmp_path / "mine.py", GOOD)])) == ""
 
 
-def test_closing_what_it_prints_to_does_no_harm(tmp_path):
+def test_plugin_that_closes_stdout_has_no_remark(tmp_path):
     assert remark_of(catalog([write(tmp_path / "mine.py", at_import("import sys; sys.stdout.close()"))])) == ""

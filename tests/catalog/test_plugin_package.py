@@ -1,4 +1,4 @@
-"""A plugin package outside the repository, installed by pip into a fresh environment, from `normlab new` to a run."""
+"""A plugin package outside the repository, from `normlab new` and installation by pip to a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def _can_build():
-    """Whether setuptools makes wheels here without fetching anything."""
+    """Return whether setuptools can build wheels here without the network."""
     if importlib.util.find_spec("wheel") is not None:
         return True
     try:
@@ -25,7 +25,7 @@ def _can_build():
 
 
 class Environment:
-    """A virtual environment with all that this one has, and what is installed into it.
+    """A virtual environment with all packages of this one, and those installed into it.
 
     Args:
         folder: Where it is made.
@@ -37,25 +37,25 @@ class Environment:
         self.run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         self.python = folder / "bin" / "python"
         (packages,) = folder.glob("lib/python*/site-packages")
-        # so that nothing is fetched: what this environment has, and this normlab, are on the path behind its own
+        # the packages of this environment and this normlab follow on the path, so that pip needs no network
         others = [path for path in sys.path if path.endswith("-packages")]
         lines = [str(ROOT), *(f"import site; site.addsitedir({path!r})" for path in others)]
         (packages / "others.pth").write_text("\n".join(lines), encoding="utf-8")
 
     def run(self, command, **keywords):
-        """Run a command that has to succeed, and give what it prints."""
+        """Run a command that must succeed, and return its output."""
         done = subprocess.run(command, env=self._variables, capture_output=True, text=True, check=False, **keywords)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def normlab(self, *arguments, cwd):
-        """Run normlab in it."""
+        """Run normlab in this environment."""
         return self.run([self.python, "-m", "normlab", *map(str, arguments)], cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The environment, with a package that `normlab new` wrote, and the folder in which it was written."""
+    """The environment with an installed package that `normlab new` created, and the folder of the package."""
     if not _can_build():
         pytest.skip("needs setuptools >= 70.1, which makes wheels without fetching anything")
     here = tmp_path_factory.mktemp("author")
@@ -78,7 +78,7 @@ def test_installed_package_is_discovered_and_listed(installed):
     assert "my_norm" in fresh.normlab("norms", cwd=here)
 
 
-def test_installed_package_passes_the_check(installed):
+def test_installed_package_passes_normlab_check(installed):
     fresh, here = installed
     (norm,) = json.loads(fresh.normlab("check", "my_norm", "--json", cwd=here))["norms"]
     assert norm["good"]
@@ -92,7 +92,7 @@ def test_installed_package_passes_its_own_tests(installed):
     assert "failed" not in out
 
 
-def test_installed_package_trains_with_its_name_alone(installed):
+def test_installed_package_trains_by_its_name(installed):
     fresh, here = installed
     spec = ROOT / "configs" / "mnist_bn.yaml"
     settings = [

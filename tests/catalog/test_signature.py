@@ -1,4 +1,4 @@
-"""The signature of what makes a part is the schema of its block in a spec."""
+"""The signature of a factory is the schema of the part's block in a spec."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Method(NormLayer):
             on two lines.
         epsilon (float): Added to the variance.
         over: What over.
-        **site: What the network tells.
+        **site: What the network passes.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ def build(sites, shape, classes, *, depth: int = 3, kind: Union[str, int] = "pla
     """A network."""
 
 
-def test_parameters_of_a_class_are_those_that_are_not_keyword_only():
+def test_parameters_of_a_class_are_not_keyword_only():
     assert signature.names(Method) == ("groups", "epsilon", "over", "sizes", "bound")
 
 
-def test_parameters_of_a_function_are_the_keyword_only_ones():
+def test_parameters_of_a_function_are_keyword_only():
     assert signature.names(build) == ("depth", "kind")
 
 
@@ -74,13 +74,13 @@ def test_defaults_are_filled_in_and_lists_become_tuples():
         ({"groups": 4, "in_channels": 1}, "in_channels"),
     ],
 )
-def test_what_does_not_fit_is_refused_where_it_is(parameters, where):
+def test_invalid_parameters_are_rejected_with_their_location(parameters, where):
     with pytest.raises(ValidationError) as refused:
         signature.check((Method,), parameters)
     assert {error["loc"][0] for error in refused.value.errors()} == {where}
 
 
-def test_description_gives_type_bounds_default_and_meaning():
+def test_description_has_type_bounds_default_and_text():
     described = {parameter.name: parameter[1:] for parameter in signature.describe((Method,))}
     assert described == {
         "groups": ("int above 0", ..., "Number of groups, on two lines."),
@@ -105,7 +105,7 @@ def with_type(annotation):
 
 @dataclass
 class Settings:
-    """What pydantic makes a schema of, though it is not plain."""
+    """A type that is not simple, but of which pydantic makes a schema."""
 
     size: int = 1
 
@@ -113,32 +113,32 @@ class Settings:
 @pytest.mark.parametrize(
     "annotation", [int, Optional[float], list[Literal["a", 1]], tuple[Union[int, str], ...], Settings]
 )
-def test_type_that_can_be_checked_is_no_problem(annotation):
+def test_types_that_can_be_checked(annotation):
     assert signature.problem((with_type(annotation),)) == ""
 
 
 @pytest.mark.parametrize("annotation", ["Nothing", "no type", time.struct_time.__init__, Optional[NormLayer]])
-def test_type_that_cannot_be_checked_is_a_problem_that_names_its_function(annotation):
+def test_types_that_can_not_be_checked_are_reported_with_their_function(annotation):
     problem = signature.problem((with_type(annotation),))
     assert problem.startswith("load: ")
 
 
-def test_types_that_are_told_plain_make_a_schema():
-    # what problem() takes on trust, schema() must take too
+def test_simple_types_make_a_schema():
+    # problem() does not check simple types, so schema() must accept them
     for annotation in (int, Annotated[float, Field(gt=0)], Optional[Literal["a"]], list[tuple[bool, ...]], type(None)):
         assert signature._is_plain(annotation)
         signature.schema((with_type(annotation),))
 
 
-def test_annotations_that_are_no_parameters_are_not_read():
+def test_annotations_of_other_arguments_are_not_evaluated():
     def build(sites: Nowhere, shape, classes, *, depth: int = 1): ...  # noqa: F821 - as under TYPE_CHECKING
 
     assert signature.problem((build,)) == ""
     assert signature.check((build,), {}) == {"depth": 1}
 
 
-def test_parameter_without_a_type_is_no_schema():
+def test_parameter_without_a_type_is_an_error():
     def load(*, size=1): ...
 
-    with pytest.raises(PluginBroken, match="load: parameter 'size' has no type; write `size: float`"):
+    with pytest.raises(PluginBroken, match=r"load: parameter 'size' has no type; write e\.g\. `size: float`"):
         signature.schema((load,))

@@ -1,4 +1,4 @@
-"""What discovery believes that a network tells a method is what networks tell."""
+"""The arguments that validation expects networks to pass to methods are those that networks pass."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from normlab.catalog.validation import _BASES
 SPY = '''
 from normlab import Norm, NormLayer, NormResidual, NormWeight, hookimpl
 
-TOLD = {}
+PASSED = {}
 
 class Layer(NormLayer):
-    """Pass on."""
+    """Return the input."""
 
     def __init__(self, **site):
-        TOLD["layer"] = set(site)
+        PASSED["layer"] = set(site)
         super().__init__(**site)
 
     def hybrid_forward(self, F, x):
         return F.identity(x)
 
 class Weight(NormWeight):
-    """Pass on."""
+    """Return the input."""
 
     def __init__(self, **site):
-        TOLD["weight"] = set(site)
+        PASSED["weight"] = set(site)
         super().__init__(**site)
 
     def hybrid_forward(self, F, weight):
         return F.identity(weight)
 
 class Residual(NormResidual):
-    """Add."""
+    """Add branch and shortcut."""
 
     def __init__(self, **site):
-        TOLD["residual"] = set(site)
+        PASSED["residual"] = set(site)
         super().__init__(**site)
 
 @hookimpl
@@ -57,8 +57,8 @@ plugins: [spy.py]
 """
 
 
-def test_discovery_knows_what_networks_tell_each_way(tmp_path):
+def test_validation_knows_the_arguments_that_networks_pass_for_each_way(tmp_path):
     file = write(tmp_path / "spy.py", SPY)
     run(load_spec(write(tmp_path / "a.yaml", SPEC)), out=tmp_path)
-    told = sys.modules[catalog([file]).norms.get("spy").layer.__module__].TOLD
-    assert told == {way: set(site) for way, (_, site) in _BASES.items() if site}
+    passed = sys.modules[catalog([file]).norms.get("spy").layer.__module__].PASSED
+    assert passed == {way: set(site) for way, (_, site) in _BASES.items() if site}

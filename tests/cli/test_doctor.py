@@ -188,12 +188,12 @@ def test_lost_mnist_is_wrong_and_other_absent_data_are_not(monkeypatch):
 
 
 def test_broken_plugin_is_named_with_distribution_and_reason(monkeypatch):
-    bad = PluginRecord("bad", "bad-norms", "1.0", status="broken", reason="does not import: x")
+    bad = PluginRecord("bad", "bad-norms", "1.0", status="broken", reason="can't be imported: x")
     records = [PluginRecord("good"), bad, PluginRecord("off", status="disabled")]
     fake = SimpleNamespace(norms=SimpleNamespace(entries={"batch": None}), plugins=records)
     monkeypatch.setattr("normlab.catalog.catalog", lambda: fake)
     found = findings(doctor._plugins)
     assert set(found) == {"norms", "plugin bad"}
     assert found["norms"].value == "batch"
-    assert found["plugin bad"].value == "broken: does not import: x"
+    assert found["plugin bad"].value == "broken: can't be imported: x"
     assert "bad-norms 1.0" in found["plugin bad"].remedy

@@ -80,7 +80,7 @@ def test_no_plugins_lists_them_as_switched_off(capsys, site):
     distribution(site, "normlab-mine", {"mine": method("mine")})
     out = normlab(capsys, "plugins", "--no-plugins").out
     assert "mine: disabled\n" in out
-    assert "  reason  switched off by --no-plugins or NORMLAB_PLUGINS\n" in out
+    assert "  reason  disabled by --no-plugins or NORMLAB_PLUGINS\n" in out
 
 
 def test_plugin_that_brings_several_kinds_says_so(capsys, tmp_path):

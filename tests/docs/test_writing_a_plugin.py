@@ -111,7 +111,7 @@ def test_every_way_is_on_the_page_with_what_its_class_has(way):
         for parameter in inspect.signature(getattr(base, does)).parameters.values()
     )
     assert f"\n| `{way}` | `{does}({arguments})` | " in HOOKS_PAGE
-    assert f"class of the {way} way, from `{base.__name__}`" in HOOKS_PAGE
+    assert f"class of the {way} way, derived from `{base.__name__}`" in HOOKS_PAGE
 
 
 def test_every_status_is_on_the_page_with_its_error():
