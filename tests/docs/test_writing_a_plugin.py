@@ -124,7 +124,7 @@ def test_every_status_is_on_the_page_with_its_error():
 
 def test_version_on_the_page_is_that_of_the_hooks():
     assert f"NORMLAB_HOOKS = {hookspecs.HOOKS_VERSION}\n" in HOOKS_PAGE
-    assert f"The hooks have a version, now {hookspecs.HOOKS_VERSION}." in HOOKS_PAGE
+    assert f"The current version of the hooks is {hookspecs.HOOKS_VERSION}." in HOOKS_PAGE
 
 
 def test_network_and_data_of_the_page_train_together(tmp_path):
