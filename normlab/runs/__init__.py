@@ -1,3 +1,3 @@
-"""What a run leaves on disk, and how it is read back."""
+"""The files of a run: write them safely, read them back, and list runs."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""What a run has reached, as files: parameters, the optimizer's state, the history so far, and what goes with them.
+"""Checkpoints of a run: parameters, state of the optimizer, history so far, and counters.
 
-Format version 1, described in docs/checkpoint-format.md. Arrays are in NumPy's own format without pickle, everything
-else is JSON; a manifest of checksums stands over all (`normlab.runs.manifest`). Nothing here needs MXNet.
+The format is version 1 of docs/checkpoint-format.md. Arrays are stored in NumPy's format without pickle, and everything
+else as JSON. A manifest has the checksums of all files (`normlab.runs.manifest`). This module does not need MXNet.
 """
 
 from __future__ import annotations
@@ -25,31 +25,39 @@ from normlab.runs.manifest import read_sealed, write_sealed
 
 Arrays = Mapping[str, NDArray[Any]]
 
-
 PARAMETERS = "parameters.npz"
 OPTIMIZER = "optimizer.npz"
 HISTORY = "history.jsonl"
 STATE = "state.json"
 
-#: What a file is said to be that does not read as normlab wrote it.
-_BROKEN = (ValueError, OverflowError, RecursionError, EOFError, KeyError, TypeError, MemoryError, zipfile.BadZipFile)
+#: Errors that reading a damaged file can raise.
+_DAMAGE_ERRORS = (
+    ValueError,
+    OverflowError,
+    RecursionError,
+    EOFError,
+    KeyError,
+    TypeError,
+    MemoryError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run has reached.
+    """The state of a run after a step.
 
     Attributes:
-        run: Identity of the run, SHA-256 of what decides its bits.
-        step: Steps taken.
-        seconds: Of the run so far, over all its starts.
-        training_seconds: Of its steps.
-        evaluation_seconds: Of its evaluations.
+        run: Identity of the run: SHA-256 of everything that determines its result.
+        step: Number of optimizer steps done.
+        seconds: Duration of the run so far, over all its starts.
+        training_seconds: Time spent on steps.
+        evaluation_seconds: Time spent on evaluations.
         parameters: Parameters and running state by structural name.
         optimizer: Arrays of the optimizer's state, named `<parameter>/<index>`.
-        updates: Updates of each parameter that the optimizer has counted.
-        history: The history file up to here.
-        made_with: Versions and the like, on which the last bits may depend.
+        updates: Number of updates of each parameter, as counted by the optimizer.
+        history: Content of the history file up to this step.
+        made_with: The environment, such as versions of packages, on which the last bits may depend.
     """
 
     run: str
@@ -64,37 +72,37 @@ class Checkpoint:
     made_with: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Write it as a new folder, and read it back.
+        """Write the checkpoint to a new folder and verify it by reading it back.
 
         Raises:
-            StorageError: It can't be written, or does not read as it was written.
+            StorageError: The checkpoint can't be written, or does not read back as it was written.
         """
         state = {name: getattr(self, name) for name in _STATE}
         text = json.dumps({"version": VERSION, **state}, indent=2, allow_nan=False) + "\n"
-        arrays = {PARAMETERS: _packed(self.parameters), OPTIMIZER: _packed(self.optimizer)}
+        arrays = {PARAMETERS: _pack(self.parameters), OPTIMIZER: _pack(self.optimizer)}
         write_sealed(folder, {**arrays, HISTORY: self.history, STATE: text.encode()})
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint:
-        """Read what `save` wrote.
+        """Read a checkpoint that `save` wrote.
 
         Raises:
-            CheckpointError: Something in it is damaged.
-            StorageError: It is of a newer format, or the permission to read is missing.
+            CheckpointError: The checkpoint is damaged.
+            StorageError: The checkpoint has a newer format, or the permission to read it is missing.
         """
         files = read_sealed(folder)
         missing = {PARAMETERS, OPTIMIZER, HISTORY, STATE} ^ set(files)
         if missing:
-            raise CheckpointError(f"{folder / min(missing)}: absent, or of no use in a checkpoint")
+            raise CheckpointError(f"{folder / min(missing)}: missing, or not a file of a checkpoint")
         try:
             state = dict(json.loads(files[STATE]))
             check_version(state)
             check_types(state, {"version": (int,), **_STATE})
-            parameters, optimizer = _unpacked(files[PARAMETERS]), _unpacked(files[OPTIMIZER])
+            parameters, optimizer = _unpack(files[PARAMETERS]), _unpack(files[OPTIMIZER])
         except NewerFormat as error:
-            raise StorageError(f"{folder}: {error}; update normlab to go on with this run") from error
-        except _BROKEN as error:
-            raise CheckpointError(f"{folder}: not as normlab writes it: {error}") from error
+            raise StorageError(f"{folder}: {error}; update normlab to resume this run") from error
+        except _DAMAGE_ERRORS as error:
+            raise CheckpointError(f"{folder}: not in the format that normlab writes: {error}") from error
         named = {name: state[name] for name in _STATE}
         return cls(**named, parameters=parameters, optimizer=optimizer, history=files[HISTORY])
 
@@ -111,32 +119,30 @@ _STATE: Mapping[str, tuple[type, ...]] = {
 
 
 def load(folder: Path) -> dict[str, NDArray[Any]]:
-    """The parameters and running state of a run, by structural name.
+    """Return the parameters and running state of the newest checkpoint of a run, by structural name.
 
     Args:
-        folder: The run's `checkpoint` folder.
+        folder: The folder `checkpoint` of the run.
 
     Raises:
-        CheckpointError: There are none, or they are damaged.
+        CheckpointError: The folder contains no undamaged checkpoint.
     """
-    from normlab.runs.checkpoint import Generations  # noqa: PLC0415 - stands above this file
-
     found = Generations(folder).newest()
     if found is None:
-        raise CheckpointError(f"{folder}: no checkpoint in it; expected the checkpoint folder of a run")
+        raise CheckpointError(f"{folder}: contains no checkpoint; expected the checkpoint folder of a run")
     return dict(found.parameters)
 
 
-def _packed(arrays: Arrays) -> bytes:
+def _pack(arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
-def _unpacked(content: bytes) -> dict[str, NDArray[Any]]:
+def _unpack(content: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         packed = [item.filename for item in archive.infolist() if item.compress_type != zipfile.ZIP_STORED]
-    if packed:  # normlab compresses nothing, so that a file takes no more memory than it has bytes
+    if packed:  # normlab does not compress; a compressed file could take much more memory than its size
         raise ValueError(f"{packed[0]} is compressed")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)
@@ -146,43 +152,44 @@ _NAME = re.compile(r"[0-9]{6,}")
 
 
 class Generations:
-    """The folder `checkpoint` of a run, with a folder for each checkpoint, numbered as they were made.
+    """Manages the checkpoints of a run: one numbered folder each, in the folder `checkpoint`.
 
     Args:
-        folder: The folder; `save` makes it.
+        folder: The folder `checkpoint`; `save` creates it.
     """
 
     def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
 
     def paths(self) -> list[Path]:
-        """The folders of all checkpoints, the oldest first.
+        """Return the folders of all checkpoints, oldest first.
 
         Raises:
-            StorageError: The permission to look is missing.
+            StorageError: The permission to list the folder is missing.
         """
         with storage_errors(self.folder, "read"):
             if not self.folder.is_dir():
                 return []
-            return sorted((path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)), key=_serial)
+            return sorted((path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)), key=_number)
 
     def save(self, checkpoint: Checkpoint, *, keep: int) -> Path:
-        """Store a checkpoint, and only then remove old ones.
+        """Save a checkpoint, then remove old ones.
 
         Args:
-            checkpoint: What the run has reached.
-            keep: How many stay, this one included.
+            checkpoint: The checkpoint.
+            keep: Number of checkpoints to keep, including this one.
 
         Returns:
-            Its folder.
+            The folder of the checkpoint.
 
         Raises:
-            StorageError: It can't be written, or does not read as it was written; those before it stand.
+            StorageError: The checkpoint can't be written, or does not read back as it was written. The older
+                checkpoints are kept.
         """
         with storage_errors(self.folder):
             self.folder.mkdir(exist_ok=True)
         before = self.paths()
-        path = self.folder / f"{_serial(before[-1]) + 1 if before else 1:06d}"
+        path = self.folder / f"{_number(before[-1]) + 1 if before else 1:06d}"
         try:
             checkpoint.save(path)
         except CheckpointError:
@@ -193,14 +200,14 @@ class Generations:
         return path
 
     def newest(self, warn: Callable[[str], None] | None = None, *, discard: bool = False) -> Checkpoint | None:
-        """The newest checkpoint that is whole, or None.
+        """Return the newest undamaged checkpoint, or None.
 
         Args:
-            warn: Is told of each damaged one that is passed over.
-            discard: Whether those are removed; only for who holds the run's lock.
+            warn: Called with a message for each damaged checkpoint that is skipped.
+            discard: Whether to remove the damaged checkpoints. Requires the lock of the run.
 
         Raises:
-            StorageError: One is of a newer format, or the permission to read is missing.
+            StorageError: A checkpoint has a newer format, or the permission to read it is missing.
         """
         damaged = []
         for path in reversed(self.paths()):
@@ -208,7 +215,7 @@ class Generations:
                 found = Checkpoint.load(path)
             except CheckpointError as error:
                 if warn is not None:
-                    warn(f"{error}; the checkpoint before it is taken, if there is one")
+                    warn(f"{error}; the previous checkpoint is used instead, if there is one")
                 damaged.append(path)
                 continue
             for each in damaged if discard else ():
@@ -217,24 +224,24 @@ class Generations:
         return None
 
     def clear(self) -> None:
-        """Remove all checkpoints, and what a killed process left unfinished.
+        """Remove all checkpoints and the unfinished files of killed processes.
 
         Raises:
-            StorageError: They can't be removed.
+            StorageError: Something can't be removed.
         """
         for path in self.paths():
             remove_folder(path)
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what a killed process left unfinished.
+        """Remove the unfinished files of killed processes.
 
         Raises:
-            StorageError: It can't be removed.
+            StorageError: Something can't be removed.
         """
         if self.folder.is_dir():
             remove_leftovers(self.folder)
 
 
-def _serial(path: Path) -> int:
+def _number(path: Path) -> int:
     return int(path.name)

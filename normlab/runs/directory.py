@@ -1,4 +1,4 @@
-"""The directory of a run: where it is, and what is in it."""
+"""The directory of a run: its path, its lock and its history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from normlab.runs.lock import locked
 CHECKPOINT = "checkpoint"
 """Name of the folder of a run's checkpoints."""
 
-#: Digits of the identity in a directory's name.
+#: Number of digits of the identity in the name of a directory.
 _DIGITS = 10
 
 
@@ -21,15 +21,15 @@ class RunDirectory:
     """`<out>/<name>/<norm>-s<seed>-<identity>`.
 
     Args:
-        out: Where runs go.
-        name: The spec's name.
-        label: The norm in a word.
-        seed: The run's seed.
-        identity: SHA-256 of what decides the run's bits.
+        out: Folder of all runs.
+        name: Name of the spec.
+        label: Label of the norm.
+        seed: Seed of the run.
+        identity: SHA-256 of everything that determines the result of the run.
 
     Attributes:
         path: The directory.
-        identity: SHA-256 of what decides the run's bits.
+        identity: SHA-256 of everything that determines the result of the run.
     """
 
     def __init__(self, out: str | Path, name: str, label: str, seed: int, identity: str) -> None:
@@ -39,22 +39,26 @@ class RunDirectory:
         self.path = self._out.joinpath(*self._names)
 
     def stored(self) -> History | None:
-        """The run's history, if it ended; None if it never ran or is unfinished.
+        """Return the history of the run if the run has ended, else None.
 
         Raises:
-            StorageError: What is stored is damaged.
+            StorageError: The stored files are damaged.
         """
         if not (self.path / RESULT).exists():
             return None
-        # a run that goes on takes its history from its checkpoint
+        # a run that is resumed takes its history from the checkpoint
         return History.load(self.path) if Result.load(self.path / RESULT).is_last else None
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[bool]:
-        """Make the directory and hold its lock; gives False where the file system has no locks.
+        """Create the directory and hold its lock in a context.
+
+        Yields:
+            True, or False if the file system does not support locks.
 
         Raises:
-            StorageError: Another process has the lock, which the message names; or the directory can't be written.
+            InUse: Another process, named in the message, holds the lock.
+            StorageError: The directory can't be written.
         """
         inside(self._out, self.path)
         if not self.path.is_dir():
@@ -64,10 +68,10 @@ class RunDirectory:
             yield able
 
     def prepare(self) -> None:
-        """Take the result of an earlier attempt out of the directory, and what a killed process left unfinished.
+        """Remove the result of an earlier attempt and the unfinished files of killed processes.
 
         Raises:
-            StorageError: It can't be written.
+            StorageError: The directory can't be written.
         """
         with storage_errors(self.path):
             (self.path / RESULT).unlink(missing_ok=True)

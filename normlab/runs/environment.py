@@ -1,4 +1,4 @@
-"""What a run was computed with: versions, processor, settings, plugins."""
+"""Record the environment of a run: versions, processor, settings and plugins."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _PACKAGES = ("normlab", "mxnet", "gluoncv", "numpy", "scipy", "matplotlib")
 
 
 def environment(devices: Sequence[str], sources: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Describe this process and machine.
+    """Return a description of this process and machine, as plain data.
 
     Args:
-        devices: The run's devices.
-        sources: Of each part that a plugin brings, its distribution, version and file.
+        devices: Devices of the run.
+        sources: Distribution, version and file of each part that a plugin registers.
     """
     return {
         "python": platform.python_version(),
@@ -58,7 +58,7 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that normlab runs from, with `+changes` if it is not as committed."""
+    """Return the commit of the checkout that normlab runs from, with `+changes` if it has uncommitted changes."""
     folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
         return None
@@ -71,5 +71,5 @@ def _commit() -> str | None:
 
 def _git(folder: Path, *words: str) -> str:
     command = ["git", "-C", str(folder), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)  # noqa: S603 - fixed words
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)  # noqa: S603 - fixed arguments
     return done.stdout.strip()

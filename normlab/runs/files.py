@@ -1,7 +1,7 @@
-"""Files that are whole or absent: atomic writes, appended lines, claimed folders, names that stay inside their folder.
+"""Safe file operations: atomic writes, appending lines, claiming folders, names that can't leave their folder.
 
-Whatever the operating system refuses is told as a `StorageError` with the path, what failed, the bytes that are free
-and what to do. Nothing here knows what the files mean.
+Errors of the operating system become a `StorageError` with the path, the reason, the free space and what to do. This
+module does not depend on the content of the files.
 """
 
 from __future__ import annotations
@@ -25,52 +25,52 @@ from normlab.errors import StorageError
 PathLike = Union[str, "os.PathLike[str]"]
 
 TEMPORARY = ".tmp-"
-"""How the name of every unfinished file or folder begins."""
+"""Prefix of the names of unfinished files and folders."""
 
 _ANOTHER = "or choose another folder with --out"
-_PERMISSION = f"get the permission (`ls -ld` shows who has it), {_ANOTHER}"
+_PERMISSION = f"get permission (`ls -ld` shows who has it), {_ANOTHER}"
 _REMEDIES: Mapping[int, str] = {
     errno.ENOSPC: f"free some space there, {_ANOTHER}, and run the same command again",
-    errno.EDQUOT: f"delete something, since your quota is used up, {_ANOTHER}, and run the same command again",
-    errno.EFBIG: f"raise the limit of file sizes (`ulimit -f`), {_ANOTHER}",
+    errno.EDQUOT: f"delete files, since your quota is used up, {_ANOTHER}, and run the same command again",
+    errno.EFBIG: f"raise the limit on file sizes (`ulimit -f`), {_ANOTHER}",
     errno.EACCES: _PERMISSION,
     errno.EPERM: _PERMISSION,
-    errno.EROFS: "choose a folder that is not on a read-only file system with --out",
+    errno.EROFS: "with --out, choose a folder that is not on a read-only file system",
     errno.ENOENT: "check the path",
-    errno.EISDIR: "a folder stands where a file should be: move it away",
+    errno.EISDIR: "there is a folder with the name of the file: move it away",
     errno.ENAMETOOLONG: "choose shorter names",
-    errno.EIO: f"the disk may be failing: look into the system's log, {_ANOTHER}",
+    errno.EIO: f"the disk may be failing: check the system log, {_ANOTHER}",
 }
 
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # names of devices on Windows
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # device names on Windows
 _SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.=,+-]{0,98}[A-Za-z0-9_=,+-])?")
 
 
 @contextmanager
 def storage_errors(path: PathLike, doing: str = "write") -> Iterator[None]:
-    """Tells what the operating system refuses within the block as a `StorageError` about `path`.
+    """Convert an `OSError` in the block to a `StorageError` about `path`.
 
     Args:
-        path: the file or folder that a person should be told of.
-        doing: what was tried with it, after "can't".
+        path: The file or folder that the message names.
+        doing: The operation, as it follows "can't" in the message.
 
     Raises:
-        StorageError: for every `OSError` of the block.
+        StorageError: The block raised an `OSError`.
     """
     try:
         yield
     except OSError as error:
-        raise StorageError(_told(Path(path), doing, error)) from error
+        raise StorageError(_message(Path(path), doing, error)) from error
 
 
 def write_atomically(path: PathLike, data: bytes | str) -> None:
-    """Writes a file so that at every moment, even after a crash, it is wholly the old or wholly the new one.
+    """Write a file atomically: at any time, even after a crash, it has either its old or its new content.
 
-    The bytes go to a temporary file of the same folder, are synced to the disk, and take the name in one step. A
-    symbolic link of that name is replaced, not followed.
+    The data is written to a temporary file in the same folder, synced to the disk, and renamed in one step. A symbolic
+    link with the name of the file is replaced, not followed.
 
     Raises:
-        StorageError: the file is not written; the old one stands, unless only the folder's own entry failed to sync.
+        StorageError: The file can't be written. The old file is unchanged, unless only syncing the folder failed.
     """
     path = Path(path)
     content = data.encode("utf-8") if isinstance(data, str) else data
@@ -87,14 +87,14 @@ def write_atomically(path: PathLike, data: bytes | str) -> None:
 
 
 def write_folder(folder: PathLike, files: Mapping[str, bytes]) -> None:
-    """Makes a new folder of files, built aside and synced before it takes its name: it is there wholly or not at all.
+    """Create a folder of files atomically: it is written and synced under a temporary name, then renamed.
 
     Args:
-        folder: the folder, which must not exist; what is above it must.
-        files: contents by name.
+        folder: The folder, which must not exist; its parent must exist.
+        files: Contents of the files by name.
 
     Raises:
-        StorageError: it is not made; nothing is left of it.
+        StorageError: The folder can't be created; no part of it is left.
     """
     folder = Path(folder)
     temporary = folder.parent / temporary_name()
@@ -112,10 +112,10 @@ def write_folder(folder: PathLike, files: Mapping[str, bytes]) -> None:
 
 
 def remove_folder(folder: PathLike) -> None:
-    """Removes a folder with all in it; its name goes first, so that it is never seen half removed.
+    """Remove a folder and its contents. It is renamed first, so that no one sees it half removed.
 
     Raises:
-        StorageError: it can't be removed.
+        StorageError: The folder can't be removed.
     """
     folder = Path(folder)
     temporary = folder.parent / temporary_name()
@@ -125,32 +125,32 @@ def remove_folder(folder: PathLike) -> None:
 
 
 def write_json(path: PathLike, content: object) -> None:
-    """Writes strict JSON atomically: indented by 2, keys in the order given, a newline at the end.
+    """Write strict JSON atomically: indented by 2, with keys in the given order and a newline at the end.
 
     Raises:
-        StorageError: the file can't be written.
-        ValueError: a number is not finite, which JSON can't say.
+        StorageError: The file can't be written.
+        ValueError: A number is not finite, which JSON can't express.
     """
     write_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def read_bytes(path: PathLike) -> bytes:
-    """The contents of an ordinary file; devices and pipes, which might never end, are refused.
+    """Return the content of a regular file. Devices and pipes are errors, because they might never end.
 
     Raises:
-        StorageError: there is no such file, or it can't be read.
+        StorageError: The file does not exist, is not a regular file or can't be read.
     """
     with storage_errors(path, "read"):
         if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise StorageError(f"{path}: not a file; expected an ordinary file; check the path")
+            raise StorageError(f"{path}: not a regular file; expected one; check the path")
         return Path(path).read_bytes()
 
 
 def read_json(path: PathLike) -> Any:
-    """The content of a file of strict JSON.
+    """Return the content of a file of strict JSON.
 
     Raises:
-        StorageError: the file can't be read, or is no JSON; NaN and Infinity are none.
+        StorageError: The file can't be read or is not strict JSON, which has no NaN and Infinity.
     """
     raw = read_bytes(path)
     try:
@@ -159,25 +159,25 @@ def read_json(path: PathLike) -> Any:
         problem = f"{path}:{error.lineno}:{error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
     except RecursionError:
         problem = f"{path}: nested too deeply"
-    except ValueError as error:  # bytes that are no text, a constant refused, an integer of thousands of digits
+    except ValueError as error:  # not UTF-8, NaN or Infinity, or an integer with thousands of digits
         problem = f"{path}: {error}"
     raise StorageError(f"{problem}; expected JSON as normlab writes it; the file is damaged: restore or delete it")
 
 
 def append_line(target: int | PathLike, text: str) -> None:
-    """Appends one line by a single write, so that lines of several processes never mix.
+    """Append a line with a single write, so that lines of several processes never mix.
 
     Args:
-        target: a path (the file is made if it is absent), or a descriptor opened with `O_APPEND`.
-        text: the line, without its newline.
+        target: A path, whose file is created if it does not exist, or a descriptor opened with `O_APPEND`.
+        text: The line, without a newline.
 
     Raises:
-        StorageError: the line is not, or not wholly, appended to a path.
-        OSError: the same for a descriptor, whose path is the caller's to tell.
-        ValueError: the text has a newline inside.
+        StorageError: The line can't be appended completely to a path.
+        OSError: The line can't be appended completely to a descriptor.
+        ValueError: The text contains a newline.
     """
     if "\n" in text:
-        raise ValueError("a line has no newline inside")
+        raise ValueError("a line can't contain a newline")
     line = text.encode("utf-8") + b"\n"
     if isinstance(target, int):
         _write_at_once(target, line)
@@ -191,24 +191,24 @@ def append_line(target: int | PathLike, text: str) -> None:
 
 
 def claim_directory(root: PathLike, *names: str) -> Path:
-    """Makes the folder `root/name/.../name` and thereby claims it: of several processes only one succeeds.
+    """Claim the folder `root/name/.../name` by creating it: only one of several processes succeeds.
 
-    Folders above the last are made where they are absent; the last must be new.
+    Missing parent folders are created; the last folder must not exist.
 
     Args:
-        root: made with its parents where it is absent; may be a symbolic link.
-        names: one or more components, each as `safe_name` gives it.
+        root: Folder that is created if it does not exist; can be a symbolic link.
+        names: One or more path components, each as returned by `safe_name`.
 
     Raises:
-        FileExistsError: another has it, or had it before.
-        StorageError: it can't be made, a name is unsafe, or a symbolic link leads out of the root.
+        FileExistsError: The folder already exists.
+        StorageError: The folder can't be created, a name is unsafe, or a symbolic link points outside of the root.
     """
     for name in names:
         if not _is_safe(name):
-            raise StorageError(f"{name!r}: not safe as the name of a folder; expected one such as {safe_name(name)!r}")
+            raise StorageError(f"{name!r}: not a safe folder name; expected one such as {safe_name(name)!r}")
     root = Path(root)
     folder = root.joinpath(*names)
-    with storage_errors(folder, "make this folder"):
+    with storage_errors(folder, "create this folder"):
         root.mkdir(parents=True, exist_ok=True)
         inside(root, folder)
         for above in reversed(list(folder.parents)[: len(names) - 1]):
@@ -218,18 +218,18 @@ def claim_directory(root: PathLike, *names: str) -> Path:
     except FileExistsError:
         raise
     except OSError as error:
-        raise StorageError(_told(folder, "make this folder", error)) from error
+        raise StorageError(_message(folder, "create this folder", error)) from error
     with storage_errors(folder):
         sync_directory(folder.parent)
     return folder
 
 
 def safe_name(text: str) -> str:
-    """A name for one file or folder made of any text: at most 100 ASCII letters, digits and `_.=,+-`.
+    """Convert any text to a safe name of a file or folder: at most 100 ASCII letters, digits and `_.=,+-`.
 
-    A text that serves is returned as it is. Of any other, what is not allowed becomes `-` and a digest of the whole
-    is added, so that two different texts don't share a file. The result is never hidden, never `..`, never a device
-    of Windows, and has no separator.
+    A safe text is returned unchanged. In any other text, characters that are not allowed become `-`, and a digest of
+    the whole text is added, so that different texts give different names. The result is never hidden, `..` or the name
+    of a Windows device, and contains no separator.
     """
     if _is_safe(text):
         return text
@@ -240,38 +240,38 @@ def safe_name(text: str) -> str:
 
 
 def inside(root: PathLike, path: PathLike) -> Path:
-    """The path with all symbolic links followed, if it lies in the root.
+    """Return the path with all symbolic links resolved, and check that it is inside the root.
 
     Raises:
-        StorageError: it leads out of the root.
+        StorageError: The path is outside of the root.
     """
     if "\0" in os.fspath(path):
         raise StorageError(
-            f"{os.fspath(path)!r}: no path, for it has a NUL byte; expected one inside {root}; rename it"
+            f"{os.fspath(path)!r}: not a path, since it contains a NUL byte; expected one inside {root}; rename it"
         )
     real_root, real = Path(os.path.realpath(root)), Path(os.path.realpath(path))
     if real != real_root and real_root not in real.parents:
-        raise StorageError(f"{path}: leads out of {root}, to {real}; remove the link or the '..' in it")
+        raise StorageError(f"{path}: points outside of {root}, to {real}; remove the link or the '..' in it")
     return real
 
 
 def checksum(text: str) -> str:
-    """Eight hexadecimal digits that tell whether a short text is still the same: the first of its SHA-256."""
+    """Return a short checksum of a text: the first eight hexadecimal digits of its SHA-256."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
 
 
 def temporary_name() -> str:
-    """A new name for an unfinished file or folder; it is to be renamed within its folder when it is whole."""
+    """Return a new name for an unfinished file or folder, to be renamed when it is complete."""
     return f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def remove_leftovers(folder: PathLike) -> None:
-    """Removes what a killed process left unfinished in a folder; only for who holds the folder's lock.
+    """Remove the unfinished files of killed processes from a folder. Requires the lock of the folder.
 
     Raises:
-        StorageError: the folder can't be read, or something in it can't be removed.
+        StorageError: The folder can't be read, or something in it can't be removed.
     """
-    with storage_errors(folder, "tidy this folder"):
+    with storage_errors(folder, "clean up this folder"):
         for entry in sorted(Path(folder).iterdir()):
             if entry.name.startswith(TEMPORARY):
                 if entry.is_dir() and not entry.is_symlink():
@@ -281,10 +281,10 @@ def remove_leftovers(folder: PathLike) -> None:
 
 
 def sync_directory(folder: PathLike) -> None:
-    """Makes the names in a folder durable, as `fsync` does the contents of a file.
+    """Sync the entries of a folder to the disk, as `fsync` does for the content of a file.
 
     Raises:
-        OSError: the disk refuses; file systems that can't sync folders are let pass.
+        OSError: Syncing failed. File systems that can't sync folders are not an error.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -309,7 +309,7 @@ def _write_new(path: Path, content: bytes) -> None:
 
 def _write_at_once(descriptor: int, line: bytes) -> None:
     if os.write(descriptor, line) < len(line):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # what the system says at the next write
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # the error that the next write would raise
 
 
 def _is_safe(name: str) -> bool:
@@ -317,20 +317,20 @@ def _is_safe(name: str) -> bool:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not valid in JSON")
 
 
-def _told(path: Path, doing: str, error: OSError) -> str:
+def _message(path: Path, doing: str, error: OSError) -> str:
     what = error.strerror or str(error)
-    remedy = _REMEDIES.get(error.errno or 0, f"mend it, {_ANOTHER}")
+    remedy = _REMEDIES.get(error.errno or 0, f"fix the cause, {_ANOTHER}")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         blocking = next((part for part in (path, *path.parents) if part.exists() and not part.is_dir()), path)
-        remedy = f"{blocking} is a file where a folder is needed: move it away, {_ANOTHER}"
-    room = "" if doing == "read" else f", {_free(path)}"
+        remedy = f"{blocking} is a file, but a folder is needed: move it away, {_ANOTHER}"
+    room = "" if doing == "read" else f", {_free_space(path)}"
     return f"{path}: can't {doing}: {what[:1].lower()}{what[1:]}{room}; {remedy}"
 
 
-def _free(path: Path) -> str:
+def _free_space(path: Path) -> str:
     for folder in (path, *path.parents):
         with suppress(OSError, ValueError):
             return f"{shutil.disk_usage(folder).free:,} bytes free"

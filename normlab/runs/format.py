@@ -1,4 +1,4 @@
-"""What the formats of a run's files have in common: their version, and how a damaged one is told."""
+"""Common parts of the file formats of a run: the version, type checks, and errors for damaged files."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any, SupportsFloat
 from normlab.errors import StorageError
 
 VERSION = 1
-"""Version of the formats of `history.jsonl` and `result.json`; every older one stays readable."""
+"""Version of the formats of `history.jsonl` and `result.json`. All older versions stay readable."""
 
 HISTORY = "history.jsonl"
 RESULT = "result.json"
-"""Names of the two files in a run's folder."""
+"""Names of the two files in the folder of a run."""
 
 RESTORE = "restore the file, or delete the run's folder and run the spec again"
-"""What to do about a damaged run."""
+"""Advice for a damaged run, at the end of errors."""
 
 NUMBER = (int, float)
-"""The types of a number in JSON."""
+"""The Python types of a JSON number."""
 
 
-class NewerFormat(ValueError):  # noqa: N818 - reads as it is told
-    """A file is of a format that a later normlab wrote."""
+class NewerFormat(ValueError):  # noqa: N818 - reads better without "Error"
+    """A file has a format of a later version of normlab."""
 
 
 def damaged(place: str, error: Exception) -> StorageError:
-    """The error that tells a person of a file of a run that does not hold what normlab wrote."""
+    """Return the error for a file of a run whose content is not what normlab wrote."""
     if isinstance(error, NewerFormat):
         return StorageError(f"{place}: {error}; update normlab to read it")
-    return StorageError(f"{place}: {error}; expected what normlab wrote there; {RESTORE}")
+    return StorageError(f"{place}: {error}; expected the content that normlab wrote; {RESTORE}")
 
 
 def check_version(data: Mapping[str, Any]) -> None:
-    """Refuses a format that this normlab does not know.
+    """Check that this version of normlab can read the format.
 
     Raises:
-        NewerFormat: a later normlab wrote it.
-        ValueError: it has no version that ever was.
+        NewerFormat: A later version of normlab wrote the file.
+        ValueError: The version does not exist.
     """
     version = data.get("version")
     if isinstance(version, int) and version > VERSION:
@@ -48,19 +48,19 @@ def check_version(data: Mapping[str, Any]) -> None:
 
 
 def check_types(data: Mapping[str, Any], expected: Mapping[str, tuple[type, ...]]) -> None:
-    """Refuses data that does not have exactly the fields expected, each of one of its types.
+    """Check that data has exactly the expected fields, each with one of its types.
 
     Raises:
-        ValueError: a field is absent, unknown or ill-typed; says which.
+        ValueError: A field is missing, unknown or has the wrong type; the message names the field.
     """
     for name in (*expected, *data):
         if name not in data or name not in expected:
-            raise ValueError(f"{name}: {'unknown' if name in data else 'absent'}")
+            raise ValueError(f"{name}: {'unknown' if name in data else 'missing'}")
         if not isinstance(data[name], expected[name]) or isinstance(data[name], bool):
-            raise ValueError(f"{name}: ill-typed: {data[name]!r}")  # noqa: TRY004 - the file is wrong, not a caller
+            raise ValueError(f"{name}: wrong type: {data[name]!r}")  # noqa: TRY004 - the file is wrong, not the caller
 
 
 def finite_or_none(value: SupportsFloat | None) -> float | None:
-    """The number as a Python float, or None if it is missing or not finite."""
+    """Return the number as a Python float, or None if it is None or not finite."""
     number = math.nan if value is None else float(value)
     return number if math.isfinite(number) else None

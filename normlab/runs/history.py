@@ -1,14 +1,13 @@
-"""The uniform history: what every run of every norm tells of its accuracy and loss, in the same words and columns."""
+"""The history of a run: accuracy and loss in the same columns for every norm."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from normlab.errors import SpecError, StorageError
+from normlab.errors import SpecError, StorageError, nearest
 from normlab.runs.files import PathLike
 from normlab.runs.format import HISTORY, RESULT, damaged
 from normlab.runs.history_file import HistoryWriter, read_history
@@ -25,11 +24,11 @@ class History(Sequence[Record]):
     """The records of a run, in the order of their steps.
 
     Attributes:
-        header: name, label, seed, splits, spec and version, common to all records.
-        records: one an evaluation.
-        result: how the run ended; None while it has not.
-        directory: the run's folder, if it came from one.
-        torn: whether the file ended in an incomplete line, which was dropped.
+        header: Name, label, seed, splits, spec and version, which apply to all records.
+        records: One record per evaluation.
+        result: The result of the run, or None if the run has not ended.
+        directory: The folder of the run, if the history was loaded from one.
+        torn: Whether the file ended with an incomplete line, which was dropped.
     """
 
     header: Header
@@ -40,89 +39,89 @@ class History(Sequence[Record]):
 
     @classmethod
     def load(cls, path: PathLike) -> History:
-        """Reads the history, and the result if there is one, of a run.
+        """Load the history of a run, and its result if there is one.
 
         Args:
-            path: the run's folder, or a history file alone.
+            path: The folder of the run, or a history file.
 
         Raises:
-            StorageError: there is no history, it is damaged, or it does not end as the result says.
+            StorageError: There is no history, it is damaged, or its last record differs from the result.
         """
         path = Path(path)
         if not path.is_dir():
             found = read_history(path)
             return cls(found.header, found.records, torn=found.torn)
         if not (path / HISTORY).exists():
-            raise StorageError(f"{path}: no {HISTORY} in it; expected the folder of a run; check the path")
+            raise StorageError(f"{path}: contains no {HISTORY}; expected the folder of a run; check the path")
         found = read_history(path / HISTORY)
         result = Result.load(path / RESULT) if (path / RESULT).exists() else None
         history = cls(found.header, found.records, result, path, found.torn)
         if result is not None and result.is_last and result.final != history.final():
-            raise damaged(str(path / HISTORY), ValueError(f"ends otherwise than {RESULT} says"))
+            raise damaged(str(path / HISTORY), ValueError(f"the last record differs from {RESULT}"))
         return history
 
     @property
     def name(self) -> str:
-        """The spec's name."""
+        """Name of the spec."""
         return self.header.name
 
     @property
     def label(self) -> str:
-        """The norm, as it is told in tables and plots."""
+        """Label of the norm in tables and plots."""
         return self.header.label
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
+        """Seed of the run."""
         return self.header.seed
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that were evaluated."""
+        """The evaluated splits."""
         return self.header.splits
 
     @property
     def steps(self) -> list[int]:
-        """The step of each record."""
+        """The steps of all records."""
         return [record.step for record in self.records]
 
     def accuracy(self, split: str) -> list[float | None]:
-        """Accuracy on a split in each record, None where it is missing.
+        """Return the accuracy on a split in each record, None where it is missing.
 
         Raises:
-            SpecError: the split was not evaluated.
+            SpecError: The split was not evaluated.
         """
         self._check(split)
         return [record.accuracy[split] for record in self.records]
 
     def loss(self, split: str) -> list[float | None]:
-        """Loss on a split in each record, None where it is missing.
+        """Return the loss on a split in each record, None where it is missing.
 
         Raises:
-            SpecError: the split was not evaluated.
+            SpecError: The split was not evaluated.
         """
         self._check(split)
         return [record.loss[split] for record in self.records]
 
     def final(self) -> dict[str, float | None]:
-        """`<split>_accuracy` and `<split>_loss` of the last record; empty without records."""
+        """Return `<split>_accuracy` and `<split>_loss` of the last record; empty if there are no records."""
         return self.records[-1].measures() if self.records else {}
 
     def best(self) -> dict[str, dict[str, float | int | None]]:
-        """Per split the highest `accuracy` and the first `step` that reached it; None where all are missing."""
+        """Return per split the highest `accuracy` and the first `step` that reached it, None if all are missing."""
         return {split: self._best(split) for split in self.splits}
 
     def as_dict(self) -> dict[str, dict[str, list[float | None]]]:
-        """Accuracies in the shape `{"batch": {"train": [...], "test": [...]}}`."""
+        """Return the accuracies in the form `{"batch": {"train": [...], "test": [...]}}`."""
         return {self.label: {split: self.accuracy(split) for split in self.splits}}
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas frame with a row a record.
+        """Return a pandas data frame with one row per record.
 
-        Columns are `step, epoch, examples, seconds`, `<split>_accuracy, <split>_loss` of each split, and `norm, seed,
-        name`, so that frames of many runs can be put one below the other. What is missing is NaN.
+        The columns are `step, epoch, examples, seconds`, `<split>_accuracy, <split>_loss` of each split, and `norm,
+        seed, name`, so that frames of many runs can be concatenated. Missing values are NaN.
         """
-        import pandas as pd  # noqa: PLC0415 - costs 0.2 s and is needed here only
+        import pandas as pd  # noqa: PLC0415 - takes 0.2 s to import, and is only used here
 
         measured = [f"{split}_{what}" for split in self.splits for what in ("accuracy", "loss")]
         frame = pd.DataFrame(
@@ -134,7 +133,7 @@ class History(Sequence[Record]):
         return frame.assign(norm=self.label, seed=self.seed, name=self.name)
 
     def same_as(self, other: History) -> bool:
-        """Whether all is equal, to the last bit, but the times that it took."""
+        """Return whether two histories are equal to the last bit, except for their times."""
         return self.header == other.header and _timeless(self) == _timeless(other)
 
     @overload
@@ -144,31 +143,31 @@ class History(Sequence[Record]):
     def __getitem__(self, index: slice) -> tuple[Record, ...]: ...
 
     def __getitem__(self, index: int | slice) -> Record | tuple[Record, ...]:
-        """A record, or a tuple of them for a slice."""
+        """Return a record, or a tuple of records for a slice."""
         return self.records[index]
 
     def __len__(self) -> int:
-        """Number of records."""
+        """Return the number of records."""
         return len(self.records)
 
     def __iter__(self) -> Iterator[Record]:
-        """The records, in order."""
+        """Iterate over the records in order."""
         return iter(self.records)
 
     def __repr__(self) -> str:
-        """One line: what ran, how far, and where it stands."""
+        """Return one line with the run, its progress and its status."""
         parts = [self.name, self.label, f"seed {self.seed}", f"{len(self)} records"]
         if self.records:
             parts.append(f"step {self.records[-1].step}")
-            parts += [f"{split} accuracy {_short(self.records[-1].accuracy[split])}" for split in self.splits]
+            parts += [f"{split} accuracy {_format_accuracy(self.records[-1].accuracy[split])}" for split in self.splits]
         if self.result is not None:
             parts.append(self.result.status)
         return f"History({', '.join(parts)})"
 
     def _check(self, split: str) -> None:
         if split not in self.splits:
-            near = difflib.get_close_matches(split, self.splits, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "add it to evaluation.splits and run again"
+            near = nearest(split, self.splits)
+            hint = f"did you mean {near!r}?" if near else "add it to evaluation.splits and run again"
             known = ", ".join(self.splits)
             raise SpecError(f"{self.name}: split {split!r} was not evaluated; expected one of {known}; {hint}")
 
@@ -183,5 +182,5 @@ def _timeless(history: History) -> list[Mapping[str, Any]]:
     return [{**record.as_dict(), "seconds": None} for record in history.records]
 
 
-def _short(accuracy: float | None) -> str:
+def _format_accuracy(accuracy: float | None) -> str:
     return "missing" if accuracy is None else f"{accuracy:.4f}"

@@ -1,7 +1,7 @@
-"""List run directories fast.
+"""List runs quickly.
 
-A scan reads the header, last record and result of each run. An index in SQLite keeps what was read, so that ten
-thousand runs are listed in a fraction of a second; it is a cache and may be deleted at any time.
+Listing runs requires the header, last record and result of each. They are cached in an SQLite index, so that ten
+thousand runs are listed in a fraction of a second. The index can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
@@ -17,22 +18,20 @@ from normlab.errors import StorageError
 from normlab.runs.format import HISTORY, RESULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from normlab.runs.record import Header
 
 
 UNFINISHED = "unfinished"
 DAMAGED = "damaged"
 STATUSES = ("completed", "diverged", "failed", "interrupted", UNFINISHED, DAMAGED)
-"""How a run can be found: as its result says, or without a sound result."""
+"""The status of a run: that of its result, or one of the last two if there is no valid result."""
 
-#: Bytes of the longest header line, and from a history's end to the last step in it.
+#: Maximum number of bytes of a header line, and of the end of a history in which to find the last step.
 _HEADER_BYTES, _TAIL_BYTES = 16_384, 4096
 
 
 Stamp = tuple[int, int, int]
-"""What changes whenever a file is replaced or written: its time in ns, size and inode."""
+"""Modification time in ns, size and inode of a file; they change whenever the file is written or replaced."""
 
 
 class Row(NamedTuple):
@@ -40,14 +39,14 @@ class Row(NamedTuple):
 
     Attributes:
         path: Its directory.
-        name: The spec's name.
-        norm: The norm, in a word.
+        name: Name of the spec.
+        norm: Label of the norm.
         seed: Its seed; None if it can't be read.
         status: One of `STATUSES`.
-        steps: Steps done, as far as an evaluation or the result tells.
-        accuracy: Final accuracy on `split`, None where it is missing.
-        split: `test`, or the last split evaluated.
-        seconds: Of the whole run; None before its end.
+        steps: Number of steps done, from the result or the last evaluation.
+        accuracy: Final accuracy on `split`, or None if it is missing.
+        split: `test`, or the last evaluated split.
+        seconds: Duration of the whole run; None if it has not ended.
     """
 
     path: str
@@ -62,30 +61,30 @@ class Row(NamedTuple):
 
 
 def directories(root: str) -> Iterator[tuple[str, Stamp | None]]:
-    """The run directories `root/name/run`, in no order; what is hidden or no folder is passed over.
+    """Find the run directories `root/name/run`, without hidden folders and in no particular order.
 
     Yields:
-        The path, and the stamp of the run's result, None without one.
+        The path, and the stamp of the result, or None if there is no result.
     """
     for name in _folders(root):
         for path in _folders(name):
             try:
-                told = os.stat(f"{path}/{RESULT}")  # noqa: PTH116 - 10,000 Paths cost 50 ms
-            except OSError:  # noqa: PERF203 - one that is not there must not cost the others
+                stat = os.stat(f"{path}/{RESULT}")  # noqa: PTH116 - 10,000 Path objects take 50 ms
+            except OSError:  # noqa: PERF203 - a missing result must not end the loop
                 if is_run(path):
                     yield path, None
             else:
-                yield path, (told.st_mtime_ns, told.st_size, told.st_ino)
+                yield path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether this is the directory of a run, finished or not."""
+    """Return whether this is the directory of a run, finished or not."""
     return Path(path, HISTORY).is_file()
 
 
 def read_row(path: str) -> Row:
-    """Read what a run directory tells; if its history or result can't be read, it is `damaged`."""
-    from normlab.runs.record import Result  # noqa: PLC0415 - costs 40 ms, and what the index tells needs none of it
+    """Read the row of a run directory. If the history or result can't be read, the status is `damaged`."""
+    from normlab.runs.record import Result  # noqa: PLC0415 - takes 40 ms to import, and is not needed if the index is current
 
     try:
         header = _header(path)
@@ -119,7 +118,7 @@ def _split(splits: Sequence[str]) -> str:
 
 
 def _last_step(path: str) -> int:
-    """The step of the last whole record of a history."""
+    """Return the step of the last complete record of a history."""
     with Path(path, HISTORY).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL_BYTES))
@@ -139,14 +138,14 @@ _TABLE = (
 _PUT = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _WIDTH = len(Row._fields)
 #: Seconds to wait while another process writes.
-_PATIENCE = 0.5
+_TIMEOUT = 0.5
 
 
 def listed(root: str | Path) -> list[Row]:
-    """Every run below a folder, by name, norm and seed.
+    """Return all runs in a folder, sorted by name, norm and seed.
 
     Args:
-        root: Where runs went, as `--out` says.
+        root: The folder of the runs, as given by `--out`.
     """
     found = dict(directories(str(root)))
     rows, stamps = _read(Path(root) / INDEX)
@@ -166,18 +165,18 @@ def _order(row: Row) -> tuple[object, ...]:
 
 
 def _read(path: Path) -> tuple[list[Row], dict[str, Stamp]]:
-    """Rows in the order of `listed`, and the stamp of each; none if there is no index, or it can't be used."""
-    columns = list(zip(*_lines(path)))
+    """Return the sorted rows of the index and their stamps; both empty if there is no usable index."""
+    columns = list(zip(*_query(path)))
     if not columns:
         return [], {}
     return list(map(Row._make, zip(*columns[:_WIDTH]))), dict(zip(columns[0], zip(*columns[_WIDTH:])))
 
 
-def _lines(path: Path) -> list[tuple[Any, ...]]:
+def _query(path: Path) -> list[tuple[Any, ...]]:
     if not path.exists():
         return []
     try:
-        with closing(sqlite3.connect(path, timeout=_PATIENCE)) as base:
+        with closing(sqlite3.connect(path, timeout=_TIMEOUT)) as base:
             if base.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                 return []
             return base.execute("SELECT * FROM runs ORDER BY name, norm, seed, path").fetchall()
@@ -186,18 +185,18 @@ def _lines(path: Path) -> list[tuple[Any, ...]]:
 
 
 def _write(path: Path, new: Iterable[tuple[object, ...]], gone: Iterable[str]) -> None:
-    """Take up what is new; if the index can't be written, the next list is slower, and that is all."""
+    """Update the index. If it can't be written, the next listing is slower, but there is no error."""
     try:
-        _put(path, new, gone)
-    except sqlite3.OperationalError:  # read-only, or locked by another who writes the same
+        _update(path, new, gone)
+    except sqlite3.OperationalError:  # read-only, or locked by another process that writes the same
         return
     except sqlite3.DatabaseError:
         with suppress(OSError):
             path.unlink()
 
 
-def _put(path: Path, new: Iterable[tuple[object, ...]], gone: Iterable[str]) -> None:
-    with closing(sqlite3.connect(path, timeout=_PATIENCE)) as base, base:
+def _update(path: Path, new: Iterable[tuple[object, ...]], gone: Iterable[str]) -> None:
+    with closing(sqlite3.connect(path, timeout=_TIMEOUT)) as base, base:
         base.execute("BEGIN IMMEDIATE")
         if base.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
             base.execute("DROP TABLE IF EXISTS runs")

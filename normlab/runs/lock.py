@@ -1,4 +1,8 @@
-"""One process at a time in a folder, by a lock of the operating system that ends with its process."""
+"""Lock a folder for one process. The operating system releases the lock when the process ends, even if it is killed.
+
+The lock is `flock` on a file that names the owner. `filelock` does not report the owner, and does not support file
+systems without locks.
+"""
 
 from __future__ import annotations
 
@@ -16,61 +20,64 @@ from normlab.errors import InUse
 from normlab.runs.files import PathLike, storage_errors
 
 LOCK = ".lock"
-"""Name of the file that is locked, and that says who has the lock; it is there only as long as a process has it."""
+"""Name of the lock file, which names the owner of the lock and exists only while the lock is held."""
 
-#: What file systems without locks answer.
-_UNABLE = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+#: Errors of file systems that do not support locks.
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextmanager
 def locked(folder: PathLike) -> Iterator[bool]:
-    """Holds the lock of a folder; gives False where the file system has no locks.
+    """Hold the lock of a folder in a context.
 
-    A killed process leaves its file behind, but not its lock.
+    A killed process leaves its lock file behind, but the file is no longer locked.
 
     Args:
-        folder: the folder, which exists.
+        folder: An existing folder.
+
+    Yields:
+        True, or False if the file system does not support locks.
 
     Raises:
-        InUse: another process has the lock, which the message names.
-        StorageError: the folder can't be written.
+        InUse: Another process, named in the message, holds the lock.
+        StorageError: The folder can't be written.
     """
     path = Path(folder) / LOCK
     with storage_errors(path):
-        descriptor, able = _opened(path)
+        descriptor, supported = _open_locked(path)
     try:
-        yield able
+        yield supported
     finally:
-        # whoever opened this very file meanwhile finds that it is no longer the one of that name
+        # a process that has opened this file in the meantime will notice that it was removed
         with suppress(OSError):
             path.unlink()
         os.close(descriptor)
 
 
 def owner(folder: PathLike) -> str | None:
-    """Who says to have the lock of a folder, e.g. `process 4711 on lab3, since 2026-11-24 21:51:54`, or None."""
+    """Return the owner of the lock of a folder, e.g. `process 4711 on lab3, since 2026-11-24 21:51:54`, or None."""
     try:
-        told = json.loads((Path(folder) / LOCK).read_bytes())
-        return f"process {int(told['process'])} on {told['host']}, since {told['since']}"
+        found = json.loads((Path(folder) / LOCK).read_bytes())
+        return f"process {int(found['process'])} on {found['host']}, since {found['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _opened(path: Path) -> tuple[int, bool]:
+def _open_locked(path: Path) -> tuple[int, bool]:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            able = _lock(descriptor, path)
-            if able and not _is_still(descriptor, path):
+            supported = _lock(descriptor, path)
+            if supported and not _is_current(descriptor, path):
                 os.close(descriptor)
                 continue
             os.ftruncate(descriptor, 0)
-            os.write(descriptor, _self().encode())
+            os.write(descriptor, _describe_owner().encode())
         except BaseException:
             with suppress(OSError):
                 os.close(descriptor)
             raise
-        return descriptor, able
+        return descriptor, supported
 
 
 def _lock(descriptor: int, path: Path) -> bool:
@@ -83,19 +90,19 @@ def _lock(descriptor: int, path: Path) -> bool:
             "wait until it ends, or stop it, and run the same command again"
         ) from error
     except OSError as error:
-        if error.errno in _UNABLE:
+        if error.errno in _UNSUPPORTED:
             return False
         raise
     return True
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def _is_current(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
 
 
-def _self() -> str:
-    since = datetime.now()  # noqa: DTZ005 - a person of this place reads it
+def _describe_owner() -> str:
+    since = datetime.now()  # noqa: DTZ005 - local time, for users on this machine
     return json.dumps({"process": os.getpid(), "host": socket.gethostname(), "since": f"{since:%Y-%m-%d %H:%M:%S}"})

@@ -1,4 +1,4 @@
-"""Folders of files under a manifest of checksums: whatever changes in them later is found when they are read."""
+"""Write and read folders with a manifest of checksums, so that any later change is detected."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ MANIFEST = "manifest.json"
 
 
 def write_sealed(folder: PathLike, files: Mapping[str, bytes]) -> None:
-    """Makes a new folder of files and a manifest, and reads all of it back before it returns.
+    """Create a folder of files with a manifest, and verify it by reading it back.
 
     Args:
-        folder: the folder, which must not exist.
-        files: contents by name.
+        folder: The folder, which must not exist.
+        files: Contents of the files by name.
 
     Raises:
-        StorageError: it can't be written, or does not read as it was written.
+        StorageError: The folder can't be written, or does not read back as it was written.
     """
-    write_folder(folder, {**files, MANIFEST: _manifest(files)})
+    write_folder(folder, {**files, MANIFEST: _make_manifest(files)})
     if read_sealed(folder) != dict(files):
-        raise CheckpointError(f"{folder}: reads otherwise than it was written; the disk may be failing")
+        raise CheckpointError(f"{folder}: does not read back as it was written; the disk may be failing")
 
 
 def read_sealed(folder: PathLike) -> dict[str, bytes]:
-    """Contents by name of all files of such a folder but the manifest, verified.
+    """Verify a folder with a manifest and return the contents of its files by name, without the manifest.
 
     Raises:
-        CheckpointError: a file is absent, unknown or damaged; names it.
-        StorageError: the permission to read is missing.
+        CheckpointError: A file is missing, unknown or damaged; the message names it.
+        StorageError: The permission to read is missing.
     """
     folder = Path(folder)
     raw = _read(folder / MANIFEST)
-    expected = _files(raw, folder / MANIFEST)
+    expected = _parse_manifest(raw, folder / MANIFEST)
     try:
         found = {path.name for path in folder.iterdir()} - {MANIFEST}
     except OSError as error:
         raise CheckpointError(f"{folder}: can't be listed: {error.strerror}") from error
     if found != set(expected):
         name = min(found ^ set(expected))
-        raise CheckpointError(f"{folder / name}: {'not in' if name in found else 'absent, but in'} the manifest")
+        raise CheckpointError(f"{folder / name}: {'not in' if name in found else 'missing, but in'} the manifest")
     contents = {name: _read(folder / name) for name in expected}
     for name, content in contents.items():
         if _fingerprint(content) != expected[name]:
-            raise CheckpointError(f"{folder / name}: damaged: size or SHA-256 is not that of the manifest")
+            raise CheckpointError(f"{folder / name}: damaged: its size or SHA-256 differs from the manifest")
     return contents
 
 
-def _manifest(files: Mapping[str, bytes]) -> bytes:
-    return _text({"files": {name: _fingerprint(content) for name, content in files.items()}})
+def _make_manifest(files: Mapping[str, bytes]) -> bytes:
+    return _dump({"files": {name: _fingerprint(content) for name, content in files.items()}})
 
 
-def _text(data: Mapping[str, Any]) -> bytes:
+def _dump(data: Mapping[str, Any]) -> bytes:
     own = sha256(json.dumps(data).encode()).hexdigest()
     return (json.dumps({**data, "sha256": own}, indent=2) + "\n").encode()
 
@@ -67,10 +67,10 @@ def _fingerprint(content: bytes) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": sha256(content).hexdigest()}
 
 
-def _files(raw: bytes, path: Path) -> dict[str, Any]:
+def _parse_manifest(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         files = json.loads(raw)["files"]
-        whole = isinstance(files, dict) and _text({"files": files}) == raw
+        whole = isinstance(files, dict) and _dump({"files": files}) == raw
     except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:

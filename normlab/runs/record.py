@@ -1,7 +1,7 @@
-"""The lines of a history as plain data: its header, and one record an evaluation.
+"""The data of a history: its header, one record per evaluation, and the result of the run.
 
-A number that is not finite is *missing*: it is `None` here and `null` in JSON. A diverged network has no accuracy, and
-must not look like one that guesses.
+Numbers that are not finite are *missing*: `None` in Python and `null` in JSON. A diverged network has no accuracy,
+which is not the same as the accuracy of guessing.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ FORMAT = "normlab history"
 
 @dataclass(frozen=True)
 class Header:
-    """What all records of a history have in common; the first line of its file.
+    """The first line of a history file, which applies to all records.
 
     Attributes:
-        name: the spec's name, e.g. `mnist_bn`.
-        label: the norm, as it is told in tables and plots, e.g. `batch`.
-        seed: the run's seed.
-        splits: the splits that are evaluated, in their order.
-        spec: hash of the resolved spec.
-        normlab: version of normlab that wrote the history.
+        name: Name of the spec, e.g. `mnist_bn`.
+        label: Label of the norm in tables and plots, e.g. `batch`.
+        seed: Seed of the run.
+        splits: The evaluated splits, in order.
+        spec: Hash of the resolved spec.
+        normlab: Version of normlab that wrote the history.
     """
 
     name: str
@@ -41,16 +41,16 @@ class Header:
     normlab: str = __version__
 
     def as_dict(self) -> dict[str, Any]:
-        """The first line of `history.jsonl`, without its checksum."""
+        """Return the first line of `history.jsonl` as plain data, without its checksum."""
         own = {item.name: getattr(self, item.name) for item in fields(self)}
         return {"format": FORMAT, "version": VERSION, **own, "splits": list(self.splits)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Header:
-        """The header of such a line.
+        """Return the header for the data of a first line.
 
         Raises:
-            ValueError: the line is another's, or of a newer format; says what is wrong.
+            ValueError: The line is not the header of a history, or has a newer format.
         """
         if data.get("format") != FORMAT:
             raise ValueError("not the first line of a history")
@@ -66,12 +66,12 @@ class Record:
     """One evaluation of a run.
 
     Attributes:
-        step: optimizer steps done, 0 before the first.
-        epoch: passes over the training split done, in fractions.
-        examples: training examples seen.
-        seconds: since the run began, over all its starts, evaluations included.
-        accuracy: per split, 0 to 1, or None where it is missing.
-        loss: per split, or None where it is missing.
+        step: Number of optimizer steps done, 0 before the first.
+        epoch: Passes over the training split done, with fractions.
+        examples: Number of training examples seen.
+        seconds: Duration of the run so far, over all its starts, including evaluations.
+        accuracy: Accuracy by split, 0 to 1, or None if it is missing.
+        loss: Loss by split, or None if it is missing.
     """
 
     step: int
@@ -82,18 +82,18 @@ class Record:
     loss: Mapping[str, float | None]
 
     def __post_init__(self) -> None:
-        """Makes plain Python numbers of whatever numbers came.
+        """Convert all numbers to plain Python numbers.
 
         Raises:
-            ValueError: the numbers can't be those of an evaluation.
+            ValueError: The numbers are not valid for an evaluation.
         """
         if list(self.accuracy) != list(self.loss):
-            raise ValueError(f"accuracy of {list(self.accuracy)} but loss of {list(self.loss)}")
+            raise ValueError(f"accuracy of {list(self.accuracy)}, but loss of {list(self.loss)}")
         plain = {
             "step": _count(self.step),
-            "epoch": _finite(self.epoch),
+            "epoch": _duration(self.epoch),
             "examples": _count(self.examples),
-            "seconds": _finite(self.seconds),
+            "seconds": _duration(self.seconds),
             "accuracy": {split: finite_or_none(value) for split, value in self.accuracy.items()},
             "loss": {split: finite_or_none(value) for split, value in self.loss.items()},
         }
@@ -102,11 +102,11 @@ class Record:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that were evaluated."""
+        """The evaluated splits."""
         return tuple(self.accuracy)
 
     def as_dict(self) -> dict[str, Any]:
-        """Flat: `step, epoch, examples, seconds`, then `<split>_accuracy, <split>_loss` of each split."""
+        """Return a flat dict: `step, epoch, examples, seconds`, then `<split>_accuracy, <split>_loss` of each split."""
         return {
             "step": self.step,
             "epoch": self.epoch,
@@ -116,7 +116,7 @@ class Record:
         }
 
     def measures(self) -> dict[str, float | None]:
-        """What was measured, flat: `<split>_accuracy, <split>_loss` of each split."""
+        """Return the measured values as a flat dict: `<split>_accuracy, <split>_loss` of each split."""
         flat: dict[str, float | None] = {}
         for split in self.accuracy:
             flat[f"{split}_accuracy"] = self.accuracy[split]
@@ -125,10 +125,10 @@ class Record:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], splits: Iterable[str]) -> Record:
-        """The record of a flat mapping.
+        """Return the record for a flat mapping.
 
         Raises:
-            ValueError: a field is absent, unknown or no number; says which.
+            ValueError: A field is missing, unknown or not a number; the message names the field.
         """
         splits = tuple(splits)
         missing = (*NUMBER, type(None))
@@ -144,17 +144,17 @@ class Record:
         )
 
 
-def _finite(value: SupportsFloat) -> float:
+def _duration(value: SupportsFloat) -> float:
     number = float(value)
     if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{number} is no time; expected a finite number of at least 0")
+        raise ValueError(f"{number} is not a duration; expected a finite number of at least 0")
     return number
 
 
 def _count(value: SupportsIndex) -> int:
     number = operator.index(value)
     if number < 0:
-        raise ValueError(f"{number} is no count; expected an integer of at least 0")
+        raise ValueError(f"{number} is not a count; expected an integer of at least 0")
     return number
 
 
@@ -181,23 +181,23 @@ _RESULT_TYPES: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended; written last, so that a run without it is unfinished.
+    """The result of a run. It is written last, so a run without a result is unfinished.
 
     Attributes:
         status: `completed`, `diverged`, `failed` or `interrupted`.
-        steps: optimizer steps done.
-        seconds: of the whole run.
-        training_seconds: of its steps.
-        evaluation_seconds: of its evaluations.
+        steps: Number of optimizer steps done.
+        seconds: Duration of the whole run.
+        training_seconds: Time spent on steps.
+        evaluation_seconds: Time spent on evaluations.
         final: `<split>_accuracy` and `<split>_loss` of the last record, see `History.final`.
-        best: per split the highest `accuracy` and its `step`, see `History.best`.
+        best: For each split, the highest `accuracy` and its `step`, see `History.best`.
         parameters_digest: SHA-256 of the final parameters.
-        digests: SHA-256 of what paired runs must share, by what it is: `data`, `initialization`,
-            `batches`, `augmentation` if it moves pixels, `draws` if the network has dropout.
-        message: for a person, why the run did not complete.
-        diverged_step: the first step known to be bad.
-        diverged_layer: the first layer known to be bad.
-        network: what the network costs, in numbers: counts of parameters and operations, `peak_memory` in bytes.
+        digests: SHA-256 of everything that paired runs must share: `data`, `initialization`, `batches`, `augmentation`
+            if it moves pixels, and `draws` if the network has dropout.
+        message: Why the run did not complete.
+        diverged_step: The first step known to be bad.
+        diverged_layer: The first layer known to be bad.
+        network: Cost of the network: numbers of parameters and operations, and `peak_memory` in bytes.
     """
 
     status: Status
@@ -215,10 +215,10 @@ class Result:
     network: Mapping[str, float | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuses a status that does not exist.
+        """Check the status, and replace final values that are not finite by None.
 
         Raises:
-            ValueError: there is no such status.
+            ValueError: The status does not exist.
         """
         if self.status not in _STATUSES:
             raise ValueError(f"status: {self.status!r}; expected one of {', '.join(_STATUSES)}")
@@ -226,51 +226,51 @@ class Result:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing can follow: a failed or interrupted run may be taken up again, any other may not."""
+        """Whether the result is final: only failed and interrupted runs can be resumed."""
         return self.status in ("completed", "diverged")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, with the version of the format; `from_dict` reads it back."""
+        """Return plain data with the version of the format, which `from_dict` reads."""
         return {"version": VERSION, **{item.name: getattr(self, item.name) for item in fields(self)}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
-        """The result of such data.
+        """Return the result for plain data.
 
         Raises:
-            ValueError: a field is absent, unknown or ill-typed, or the format newer; says which.
+            ValueError: A field is missing, unknown or has the wrong type, or the format is newer.
         """
         check_version(data)
-        data = {"network": {}, **data}  # the first results had none
+        data = {"network": {}, **data}  # the first results did not have it
         check_types(data, {"version": (int,), **_RESULT_TYPES})
         return cls(**{name: data[name] for name in _RESULT_TYPES})
 
     def save(self, path: PathLike) -> None:
-        """Writes `result.json` atomically, with a checksum.
+        """Write `result.json` atomically, with a checksum.
 
         Raises:
-            StorageError: it can't be written.
+            StorageError: The file can't be written.
         """
         data = self.as_dict()
         write_json(path, {**data, "sum": checksum(json.dumps(data))})
 
     @classmethod
     def load(cls, path: PathLike) -> Result:
-        """Reads what `save` wrote.
+        """Read a result that `save` wrote.
 
         Raises:
-            StorageError: it can't be read, is damaged, or is of a newer format.
+            StorageError: The file can't be read, is damaged or has a newer format.
         """
         data = read_json(path)
         try:
-            return cls.from_dict(_unsealed(data))
+            return cls.from_dict(_check_sum(data))
         except (ValueError, OverflowError) as error:
             raise damaged(str(path), error) from error
 
 
-def _unsealed(data: object) -> dict[str, Any]:
+def _check_sum(data: object) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise ValueError("no mapping")  # noqa: TRY004 - the file is wrong, not a caller
+        raise ValueError("not a mapping")  # noqa: TRY004 - the file is wrong, not the caller
     rest = {name: value for name, value in data.items() if name != "sum"}
     if data.get("sum") != checksum(json.dumps(rest)):
         raise ValueError("does not match its checksum")

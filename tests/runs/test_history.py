@@ -45,10 +45,10 @@ def test_numbers_of_numpy_become_plain_numbers():
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ((-1, 0, 0, 0, {}, {}), "-1 is no count"),
-        ((1, float("nan"), 0, 0, {}, {}), "nan is no time"),
-        ((1, 0, 0, -0.1, {}, {}), "-0.1 is no time"),
-        ((1, 0, 0, 0, {"train": 1}, {"test": 1}), r"accuracy of \['train'\] but loss of \['test'\]"),
+        ((-1, 0, 0, 0, {}, {}), "-1 is not a count"),
+        ((1, float("nan"), 0, 0, {}, {}), "nan is not a duration"),
+        ((1, 0, 0, -0.1, {}, {}), "-0.1 is not a duration"),
+        ((1, 0, 0, 0, {"train": 1}, {"test": 1}), r"accuracy of \['train'\], but loss of \['test'\]"),
     ],
 )
 def test_a_record_that_cannot_be_is_refused(values, told):
@@ -136,7 +136,7 @@ def test_history_goes_to_another_process_and_back(history):
 
 def test_loading_what_is_no_run_is_told(tmp_path):
     with pytest.raises(
-        StorageError, match=rf"{re.escape(str(tmp_path))}: no {HISTORY} in it; expected the folder of a run"
+        StorageError, match=rf"{re.escape(str(tmp_path))}: contains no {HISTORY}; expected the folder of a run"
     ):
         History.load(tmp_path)
     with pytest.raises(StorageError, match="absent: can't read: no such file or directory; check the path"):

@@ -63,7 +63,7 @@ def test_a_changed_result_is_never_loaded_as_something_else(tmp_path):
     [
         ({"version": 2}, "format version 2; expected 1 or less; update normlab"),
         ({"status": "done"}, "status: 'done'"),
-        ({"steps": 1.5}, "steps: ill-typed: 1.5"),
+        ({"steps": 1.5}, "steps: wrong type: 1.5"),
         ({"more": 1}, "more: unknown"),
     ],
 )
@@ -77,7 +77,7 @@ def test_a_result_that_cannot_be_is_refused(tmp_path, change, told):
 @pytest.mark.parametrize("text", ["[]", "{}", '{"version": 1}'])
 def test_a_file_that_is_no_result_is_refused(tmp_path, text):
     (tmp_path / RESULT).write_text(text)
-    with pytest.raises(StorageError, match=f"{RESULT}: (no mapping|does not match its checksum)"):
+    with pytest.raises(StorageError, match=f"{RESULT}: (not a mapping|does not match its checksum)"):
         Result.load(tmp_path / RESULT)
 
 
@@ -85,7 +85,7 @@ def test_a_history_that_lost_its_last_lines_contradicts_its_result(tmp_path):
     finished(tmp_path)
     lines = (tmp_path / HISTORY).read_bytes().splitlines(keepends=True)
     (tmp_path / HISTORY).write_bytes(b"".join(lines[:-1]))
-    with pytest.raises(StorageError, match=f"{HISTORY}: ends otherwise than {RESULT} says"):
+    with pytest.raises(StorageError, match=f"{HISTORY}: the last record differs from {RESULT}"):
         History.load(tmp_path)
 
 

@@ -72,7 +72,7 @@ def run_hostile_names(folder: Path) -> Tally:
         message = "followed"
     except NormlabError as error:
         message = str(error)
-    tally.add("leads out of" in message and not list(outside.iterdir()), message)
+    tally.add("points outside of" in message and not list(outside.iterdir()), message)
     return tally
 
 
