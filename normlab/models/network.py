@@ -143,7 +143,8 @@ def build(
     _check_joins(model, sites)
     # a network that needed a forward pass to infer its shapes is initialized already
     block.initialize(mx.init.Zero(), ctx=contexts[0], force_reinit=True)
-    with mx.autograd.pause(), frozen_state(), record_dropout(block) as dropout:
+    # outside training mode, operators reorder weights in place, which in ShuffleNet v1 corrupts memory
+    with mx.autograd.pause(train_mode=True), frozen_state(), record_dropout(block) as dropout:
         block(mx.nd.zeros((1, *shape), ctx=contexts[0]))
     named = _named_parameters(block)
     for name, parameter in named.items():

@@ -8,12 +8,14 @@ import sys
 import numpy as np
 import pytest
 from cli_tools import environment
-from models_support import CLASSES, SMALL, images, losses, network, plugin, predicted, small
+from models_support import CLASSES, NORMS, SMALL, images, losses, network, plugin, predicted, small
 
 from normlab.backend.mxnet import mxnet
 from normlab.catalog import catalog
 from normlab.catalog.signature import describe
 from normlab.errors import SpecError
+from normlab.norms.contract import Norm
+from normlab.norms.ways import NormLayer
 
 mx = mxnet()
 MODELS = ("mlp", "lenet", "vgg", "resnet", "gluoncv")
@@ -137,6 +139,19 @@ def test_every_parameter_is_described(name):
     assert model.name == name
     assert model.summary
     assert all(parameter.description for parameter in describe(model.factories))
+
+
+def test_networks_are_built_in_training_mode_so_that_no_weight_is_reordered_in_place(monkeypatch):
+    modes = []
+
+    class Recording(NormLayer):
+        def hybrid_forward(self, F, x):
+            modes.append(mx.autograd.is_training())
+            return F.identity(x)
+
+    monkeypatch.setitem(NORMS, "recording", Norm("recording", layer=Recording))
+    network("mlp", "recording", (1, 8, 8), hidden=[4])
+    assert modes == [True]
 
 
 def test_models_are_imported_without_mxnet():

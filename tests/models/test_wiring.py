@@ -93,6 +93,18 @@ def test_all_input_shapes_of_a_block_are_inferred():
     assert net[2].weight.shape == (3, 8)
 
 
+def test_shapes_are_inferred_in_training_mode_so_that_no_weight_is_reordered_in_place():
+    modes = []
+
+    class Recording(mx.gluon.HybridBlock):
+        def hybrid_forward(self, F, x):
+            modes.append(mx.autograd.is_training())
+            return F.identity(x)
+
+    infer_shapes(stacked(Recording()), (4,))
+    assert modes == [True]
+
+
 @pytest.mark.parametrize(
     ("after", "expected"),
     [

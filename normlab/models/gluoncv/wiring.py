@@ -93,7 +93,8 @@ def infer_shapes(block: Any, shape: Sequence[int]) -> Shapes:
 
     hooks = [inner.register_forward_pre_hook(record) for inner in walk(block)]
     try:
-        with mx.autograd.pause():
+        # outside training mode, operators reorder weights in place, which in ShuffleNet v1 corrupts memory
+        with mx.autograd.pause(train_mode=True):
             output = block(mx.nd.zeros((1, *shape)))
     finally:
         for hook in hooks:
