@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import numpy as np
 
 from normlab.backend.mxnet import mxnet
-from normlab.backend.tracing import frozen_state
+from normlab.backend.tracing import Trace, tracing
 from normlab.catalog.signature import accepted
 from normlab.errors import SpecError
 from normlab.models.layers import record_dropout
@@ -144,7 +144,11 @@ def build(
     # a network that needed a forward pass to infer its shapes is initialized already
     block.initialize(mx.init.Zero(), ctx=contexts[0], force_reinit=True)
     # outside training mode, operators reorder weights in place, which in ShuffleNet v1 corrupts memory
-    with mx.autograd.pause(train_mode=True), frozen_state(), record_dropout(block) as dropout:
+    with (
+        mx.autograd.pause(train_mode=True),
+        tracing(Trace(training=False, frozen=True)),
+        record_dropout(block) as dropout,
+    ):
         block(mx.nd.zeros((1, *shape), ctx=contexts[0]))
     named = _named_parameters(block)
     for name, parameter in named.items():
